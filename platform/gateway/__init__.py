@@ -1,0 +1,1 @@
+"""The one door to models. Importing it loads no numerical library and no provider's client."""
