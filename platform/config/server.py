@@ -1,0 +1,174 @@
+"""Daphne, embedded: refuses large bodies early, drains streams on SIGTERM, closes sockets with honest codes.
+
+As shipped it stores a whole body before any middleware runs and cuts streams on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from daphne.http_protocol import WebRequest
+from daphne.server import Server, reactor  # Installs the asyncio reactor: imported before anything else of Twisted.
+from daphne.ws_protocol import WebSocketProtocol
+from django.conf import settings
+
+from core.errors import problem
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 20.0
+FORM_OVERHEAD = 64 * 1024  # bytes of multipart framing around a file of the largest size
+LARGEST_FRAME = 64 * 1024  # bytes of one websocket message
+CLOSE_TOO_LARGE = 1009  # RFC 6455, section 7.4.1
+CLOSE_RESTART = 1012  # IANA registry: service restart
+UPLOADS = (b"/api/v1/documents/",)
+
+
+class BoundedRequest(WebRequest):  # type: ignore[misc]
+    """Answers 413 as soon as the length is known to be too large, announced or counted."""
+
+    received = 0
+    refused = False
+
+    def _limit(self) -> int:
+        uri: bytes = getattr(self.channel, "_path", b"") or b""
+        if uri.split(b"?")[0].startswith(UPLOADS):
+            return int(settings.CLOISON_MAX_UPLOAD) + FORM_OVERHEAD
+        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)
+        if length is not None and length > self._limit():
+            self._refuse()
+            super().gotLength(0)
+            return
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 (Twisted's name)
+        self.received += len(data)
+        if self.refused:
+            return
+        if self.received > self._limit():
+            self._refuse()
+            return
+        super().handleContentChunk(data)
+
+    def _refuse(self) -> None:
+        """Write the answer at once and close: the rest of the body is not read."""
+        import json
+
+        self.refused = True
+        limit = self._limit()
+        body = json.dumps(
+            problem(
+                413,
+                "too_large",
+                "Too large",
+                f"The body is larger than {limit} bytes. Nothing was stored.",
+                limit=limit,
+            )
+        ).encode()
+        head = (
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json; charset=utf-8\r\n"
+            b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body)
+        )
+        transport = self.channel.transport
+        transport.write(head + body)
+        # The client may still be sending: take what comes for a moment, so that it reads the answer before the reset.
+        self.channel.setTimeout(None)
+        reactor.callLater(2, transport.abortConnection)
+
+    def process(self) -> Any:
+        return None if self.refused else super().process()
+
+
+class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
+    """Closes with 1009 for a message over the limit (Autobahn would drop the connection)."""
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803 (Autobahn's names)
+        if len(payload) > LARGEST_FRAME:
+            self.sendClose(code=CLOSE_TOO_LARGE, reason="message over 64 KiB")
+            return
+        super().onMessage(payload, isBinary)
+
+
+class WebServer(Server):  # type: ignore[misc]
+    """Daphne's server with our protocols, a start hook on its loop, and a drain."""
+
+    def __init__(
+        self,
+        application: Any,
+        port: int,
+        on_start: Callable[[], Awaitable[None]],
+        on_stop: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(
+            application,
+            endpoints=[f"tcp:port={port}:interface={os.environ.get('CLOISON_BIND', '127.0.0.1')}"],
+            signal_handlers=False,
+            server_name="",
+            request_buffer_size=256 * 1024,
+            websocket_handshake_timeout=10,
+            websocket_max_message_size=16 * LARGEST_FRAME,
+            websocket_max_frame_size=16 * LARGEST_FRAME,
+            application_close_timeout=30,
+        )
+        self.on_start, self.on_stop = on_start, on_stop
+        self.draining = False
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def serve(self) -> None:
+        """Until SIGTERM or SIGINT, and then until the open answers have ended or `DRAIN_SECONDS` have passed."""
+        self.ready_callable = self._started
+        self.run()
+
+    def _started(self) -> None:
+        self.ws_factory.protocol = BoundedSocket
+        factory = self.http_factory
+        build = factory.buildProtocol
+
+        def with_bounds(address: Any) -> Any:
+            protocol = build(address)
+            protocol.requestFactory = BoundedRequest
+            return protocol
+
+        factory.buildProtocol = with_bounds
+        loop = asyncio.get_event_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._drain_soon)
+        self.tasks = [loop.create_task(self.on_start())]
+
+    def _drain_soon(self) -> None:
+        if not self.draining:
+            self.draining = True
+            self.tasks.append(asyncio.get_event_loop().create_task(self._drain()))
+
+    async def _drain(self) -> None:
+        """Stop listening, tell the sockets, let requests finish, then stop."""
+        for listener in self.listeners:
+            port = getattr(listener, "result", None)
+            if port is not None:
+                port.stopListening()
+        for protocol in list(self.connections):
+            if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
+                protocol.sendClose(code=CLOSE_RESTART, reason="restart")
+        deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
+        while self._busy() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (Daphne tells nobody)
+            await asyncio.sleep(0.05)
+        await self.on_stop()
+        self.stop()
+
+    def _busy(self) -> bool:
+        """Whether a request is still being answered."""
+        return any(
+            not isinstance(protocol, WebSocketProtocol)
+            and "disconnected" not in details
+            and (task := details.get("application_instance")) is not None
+            and not task.done()
+            for protocol, details in self.connections.items()
+        )

@@ -1,0 +1,210 @@
+"""What every installation shares. `local`, `test` and `production` differ from it by a few lines each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config import environment, redis_urls
+from config.environment import ROOT
+from isolation.pool import discard_all
+
+BASE_DIR = ROOT
+SECRETS = environment.secrets(migrator=environment.text("CLOISON_LOGIN") == "migrator")
+DATA_DIR = environment.data_dir()
+
+SECRET_KEY = SECRETS.get("SECRET_KEY")
+CLOISON_GUARD_KEY = SECRETS.get("CLOISON_GUARD_KEY")
+DEBUG = False
+# Which host is whose is decided by exact match against the registered domains (404 otherwise): stricter than a list here.
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "*")
+USE_X_FORWARDED_HOST = environment.flag("CLOISON_TRUST_PROXY")
+CLOISON_OPERATOR_HOSTS = environment.words("CLOISON_OPERATOR_HOSTS", "localhost,127.0.0.1")
+
+# django-tenants: what lives in the public schema, what in each tenant's.
+SHARED_APPS = [
+    "django_tenants",
+    "isolation",
+    "core",
+    "tenants",
+    "accounts",
+    "gateway",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.admin",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "appliance",
+]
+TENANT_APPS = [
+    "accounts",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.admin",
+    "documents",
+    "assistants.profiles",
+    "assistants.conversations",
+]
+INSTALLED_APPS = SHARED_APPS + [app for app in TENANT_APPS if app not in SHARED_APPS]
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+ORIGINAL_BACKEND = "django_prometheus.db.backends.postgresql"
+TENANT_LIMIT_SET_CALLS = False
+
+ROOT_URLCONF = "config.urls_tenant"
+PUBLIC_SCHEMA_URLCONF = "config.urls_public"
+ASGI_APPLICATION = "config.asgi.application"
+MIDDLEWARE = ["core.middleware.chain.RequestChain"]
+# The steps that need apps above `core`; the chain calls them in its own order.
+CLOISON_SITE_RESOLVER = "tenants.sites.resolve"
+CLOISON_PRINCIPALS = "accounts.principals"
+CLOISON_READINESS = {"database": "isolation.health.database", "redis": "core.streams.ping"}
+# Our one asynchronous middleware does what these three look for by class: sessions, authentication, messages.
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "django_ratelimit.W001"]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tenants.context_processors.site",
+            ],
+        },
+    }
+]
+
+# One alias; its login follows the process's role (web and worker: cloison_app; provisioning: cloison_migrator).
+IS_MIGRATOR = environment.text("CLOISON_LOGIN") == "migrator"
+DATABASE_URL = SECRETS.get("DATABASE_MIGRATOR_URL" if IS_MIGRATOR else "DATABASE_URL")
+CLOISON_DB_THREADS = int(environment.number("CLOISON_DB_POOL", 8))
+DATABASES: dict[str, dict[str, Any]] = {"default": {"ENGINE": "isolation.backend", "NAME": "cloison"}}
+if DATABASE_URL:
+    DATABASES["default"] = environment.database(DATABASE_URL)
+    if not IS_MIGRATOR:
+        DATABASES["default"]["OPTIONS"]["pool"] = {
+            "min_size": 1,
+            "max_size": CLOISON_DB_THREADS,
+            "timeout": 10,
+            "reset": discard_all,
+        }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS = redis_urls.derive(SECRETS.get("REDIS_URL"))
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS.cache,
+        "KEY_FUNCTION": "isolation.cache.tenant_key",
+        "TIMEOUT": 300,
+    }
+}
+CELERY_BROKER_URL = REDIS.celery
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600, "socket_timeout": 30}
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TIMEZONE = "UTC"
+
+STORAGES = {
+    "default": {"BACKEND": "isolation.storage.TenantFileSystemStorage", "OPTIONS": {"location": DATA_DIR / "files"}},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = ROOT / "staticfiles"
+STATICFILES_DIRS = [ROOT / "static"]
+FILE_UPLOAD_TEMP_DIR = environment.text("CLOISON_UPLOAD_TEMP_DIR") or None
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes, beside files
+CLOISON_MAX_UPLOAD = int(environment.number("CLOISON_MAX_UPLOAD", 50 * 1024 * 1024))  # bytes
+CLOISON_WEIGHTS_DIR = environment.text("CLOISON_WEIGHTS_DIR", str(DATA_DIR / "weights"))
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.EmailBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+SESSION_ENGINE = "accounts.sessions"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "core.views.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LOCALE_PATHS = [ROOT / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ChainAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["core.api.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_PAGINATION_CLASS": "core.api.CursorPages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.api.problem_response",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Cloison",
+    "DESCRIPTION": "Assistants over an organisation's own documents.",
+    "VERSION": "1",
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+CLOISON_DEMO = environment.flag("CLOISON_DEMO")
+CLOISON_DEMO_PASSWORD = environment.text("CLOISON_DEMO_PASSWORD", "cloison-demo-2026")
+CLOISON_FIRST_TOKEN_TIMEOUT = environment.number("CLOISON_FIRST_TOKEN_TIMEOUT", 30)  # seconds
+CLOISON_GAP_TIMEOUT = environment.number("CLOISON_GAP_TIMEOUT", 20)  # seconds
+CLOISON_BUILTIN_PACE_MS = environment.number("CLOISON_BUILTIN_PACE_MS", 15)
+CLOISON_METRICS_TOKEN = environment.text("CLOISON_METRICS_TOKEN")
+PROMETHEUS_EXPORT_MIGRATIONS = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"tenant": {"()": "isolation.logs.TenantFilter"}},
+    "formatters": {"line": {"()": "core.logs.LineFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tenant"]}},
+    "root": {"handlers": ["stderr"], "level": environment.text("CLOISON_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "daphne": {"level": "WARNING"},
+        "aiohttp": {"level": "WARNING"},
+        "celery": {"level": "INFO"},
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,16 @@
+"""The operator's site: demo front page, console, metrics."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from config import metrics_view
+
+handler400 = "core.views.bad_request"
+handler403 = "core.views.forbidden"
+handler404 = "core.views.not_found"
+handler500 = "core.views.server_error"
+
+urlpatterns = [
+    path("metrics", metrics_view.metrics, name="metrics"),
+]

@@ -1,0 +1,1 @@
+"""One asynchronous middleware runs the steps of a request in their order (see `chain`)."""

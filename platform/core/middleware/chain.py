@@ -1,0 +1,111 @@
+"""The request's walk, as one asynchronous middleware (a synchronous one would cost a thread hop each).
+
+static files and health → site from the host → person → language → view; security headers and metrics wrap all of it,
+so that a 404 or 500 carries them too. The steps that need apps above `core` are named in the settings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.contrib.messages.storage import default_storage as message_storage
+from django.core.exceptions import DisallowedHost
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import translation
+from django.utils.module_loading import import_string
+
+from core import health
+from core.errors import AppError
+from core.middleware import metrics, security_headers
+from core.middleware.static_files import StaticFiles
+from core.views import problem_page
+
+LANGUAGE_CODES = tuple(code for code, _name in settings.LANGUAGES)
+
+
+class RequestChain:
+    """Django's only middleware here."""
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
+        if not iscoroutinefunction(get_response):
+            raise TypeError("the request chain is asynchronous: serve config.asgi")
+        self.get_response = get_response
+        self.resolve_site = import_string(settings.CLOISON_SITE_RESOLVER)
+        self.principals = import_module(settings.CLOISON_PRINCIPALS)
+        self.csrf = CsrfViewMiddleware(self._no_response)
+        self.static = StaticFiles()
+        markcoroutinefunction(self)
+
+    @staticmethod
+    def _no_response(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        begun = time.perf_counter()
+        response = await self._answer(request)
+        security_headers.apply(request, response)
+        metrics.observe(request, response, time.perf_counter() - begun)
+        return response
+
+    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(settings.STATIC_URL):
+            return self.static.answer(request)
+        if request.path_info.startswith("/health/"):
+            return await health.answer(request)
+        try:
+            host = request.get_host()
+        except DisallowedHost:
+            return problem_page(request, 400, "bad_host", "Bad host")
+        site = await self.resolve_site(host)
+        if site is None:
+            return problem_page(request, 404, "unknown_host", "Unknown host", "No site answers to this host.")
+        request.site = site  # type: ignore[attr-defined]
+        request.urlconf = site.urlconf  # type: ignore[attr-defined]
+        try:
+            await self.principals.resolve(request)
+        except AppError as error:
+            return problem_page(request, error.status, error.code, str(error.title), str(error.detail))
+        request._messages = message_storage(request)  # type: ignore[attr-defined]
+        with translation.override(self._language(request)):
+            request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
+            self.csrf.process_request(request)
+            response = await self.get_response(request)
+            response = self.csrf.process_response(request, response)  # type: ignore[arg-type]
+            response.headers.setdefault("Content-Language", request.LANGUAGE_CODE or "")  # type: ignore[attr-defined]
+        request._messages.update(response)  # type: ignore[attr-defined]
+        await self.principals.finish(request, response)
+        if response.streaming:
+            # The body may last for minutes: the view's thread gives its connection back before the first byte.
+            await sync_to_async(connections.close_all, thread_sensitive=True)()
+        return response
+
+    async def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        """Django's hook between URL and view: the CSRF check, as its own middleware would make it."""
+        return self.csrf.process_view(request, view, args, kwargs)
+
+    @staticmethod
+    def _language(request: HttpRequest) -> str:
+        """The person's own choice, else the browser's, else the site's."""
+        user = getattr(request, "user", None)
+        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME) or getattr(user, "language", "")
+        if chosen in LANGUAGE_CODES:
+            return str(chosen)
+        for accepted in request.headers.get("Accept-Language", "").split(","):
+            code = accepted.split(";")[0].strip().lower()[:2]
+            if code in LANGUAGE_CODES:
+                return code
+        site = getattr(request, "site", None)
+        return (site and site.language) or settings.LANGUAGE_CODE

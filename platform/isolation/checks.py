@@ -1,0 +1,42 @@
+"""Checks of the code itself: SQL that goes round the ORM is allowed in named places only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+SUSPECT = re.compile(r"\.raw\(|\.extra\(|RawSQL\(|\.execute\(\s*f[\"']|cursor\(\)")
+
+# Where SQL is written by hand, read by a stranger, and takes its values as parameters.
+ALLOWED = (
+    "platform/isolation/",
+    "platform/appliance/",
+    "documents/search.py",
+    "documents/postings.py",
+    "documents/migrations/",
+)
+
+
+def handwritten_sql(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """`isolation.E001` for every line of ours that writes SQL by hand outside the places above."""
+    root = Path(settings.BASE_DIR)
+    found: list[CheckMessage] = []
+    for folder in ("platform", "tenants", "documents", "assistants"):
+        for path in sorted((root / folder).rglob("*.py")):
+            name = path.relative_to(root).as_posix()
+            if name.startswith(ALLOWED):
+                continue
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                if SUSPECT.search(line):
+                    found.append(Error(f"SQL by hand at {name}:{number}", id="isolation.E001"))
+    return found
+
+
+def register_checks() -> None:
+    register(handwritten_sql)

@@ -1,0 +1,136 @@
+"""Migration operations for the walls: policies and schema-aware SQL.
+
+The texts may hold `{schema}` (the schema being migrated), `{here}`, `{uid}` and `{can_NAME}`: guard calls wrapped in
+`(SELECT …)`, so that they run once per query and not once per row.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from django.db.migrations.operations.base import Operation
+
+from isolation.context import GATEWAY_ROLE, OWNER_ROLE, PLATFORM_ROLE, PUBLIC, SERVICE_ROLE
+from isolation.guard import SEARCH_ROLE
+
+PolicyRole = Literal["person", "service", "search", "gateway", "migrate"]
+
+PLACEHOLDER = re.compile(r"\{(schema|here|uid|can_[a-z]+)\}")
+
+
+def fill(text: str, schema: str) -> str:
+    """Put the schema's name and its guard calls into a text of SQL; other braces stay as they are."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name == "schema":
+            return schema
+        if name.startswith("can_"):
+            return f"(SELECT guard.can('{schema}', '{name[4:]}'))"
+        return f"(SELECT guard.{name}('{schema}'))"
+
+    return PLACEHOLDER.sub(value, text)
+
+
+def role_of(kind: PolicyRole, schema: str) -> str:
+    """The database role that a policy's kind means in a schema."""
+    person = PLATFORM_ROLE if schema == PUBLIC else schema
+    roles = {"person": person, "service": SERVICE_ROLE, "search": SEARCH_ROLE, "gateway": GATEWAY_ROLE}
+    return roles.get(kind, OWNER_ROLE)
+
+
+class Policy(Operation):
+    """CREATE POLICY on a model's table, for one kind of role.
+
+    `model` is "app.Model", or a model of the migration's own app. `check` defaults to `using` (PostgreSQL's rule).
+    `only` limits the operation to tenants' schemas ("tenant") or the public one ("public").
+    """
+
+    reversible = True
+    reduces_to_sql = True
+
+    def __init__(
+        self,
+        model: str,
+        name: str,
+        using: str,
+        check: str | None = None,
+        command: Literal["ALL", "SELECT", "INSERT", "UPDATE", "DELETE"] = "ALL",
+        role: PolicyRole = "person",
+        only: Literal["tenant", "public"] | None = None,
+    ) -> None:
+        self.model, self.name, self.using, self.check = model, name, using, check
+        self.command, self.role, self.only = command, role, only
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        kwargs: dict[str, Any] = {"model": self.model, "name": self.name, "using": self.using}
+        for key, default in (("check", None), ("command", "ALL"), ("role", "person"), ("only", None)):
+            if getattr(self, key) != default:
+                kwargs[key] = getattr(self, key)
+        return self.__class__.__name__, [], kwargs
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Policies are not part of Django's state."""
+
+    def _table(self, app_label: str, state: Any, schema_editor: Any) -> str | None:
+        """The quoted table, or None where this schema does not have it."""
+        label, _, name = self.model.rpartition(".")
+        model = state.apps.get_model(label or app_label, name)
+        schema = schema_editor.connection.schema_name
+        if self.only and (self.only == "public") != (schema == PUBLIC):
+            return None
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return None
+        return f'{schema}."{model._meta.db_table}"'
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        schema = schema_editor.connection.schema_name
+        if table := self._table(app_label, to_state, schema_editor):
+            parts = [f'CREATE POLICY "{self.name}" ON {table} FOR {self.command} TO {role_of(self.role, schema)}']
+            if self.command != "INSERT":
+                parts.append(f"USING ({fill(self.using, schema)})")
+            if self.command in {"INSERT"} or self.check is not None:
+                parts.append(f"WITH CHECK ({fill(self.check or self.using, schema)})")
+            schema_editor.execute(" ".join(parts), params=None)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if table := self._table(app_label, from_state, schema_editor):
+            schema_editor.execute(f'DROP POLICY IF EXISTS "{self.name}" ON {table}', params=None)
+
+    def describe(self) -> str:
+        return f"Policy {self.name} on {self.model}"
+
+
+class TenantSQL(Operation):
+    """SQL with the placeholders above, in tenants' schemas, the public one (`only`), or both."""
+
+    reversible = True
+    reduces_to_sql = True
+
+    def __init__(self, forward: str, reverse: str, only: Literal["tenant", "public"] | None = "tenant") -> None:
+        self.forward, self.reverse, self.only = forward, reverse, only
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return self.__class__.__name__, [], {"forward": self.forward, "reverse": self.reverse, "only": self.only}
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """SQL is not part of Django's state."""
+
+    def _run(self, app_label: str, schema_editor: Any, text: str) -> None:
+        schema = schema_editor.connection.schema_name
+        if self.only and (self.only == "public") != (schema == PUBLIC):
+            return
+        from django.db import router
+
+        if text and router.allow_migrate(schema_editor.connection.alias, app_label):
+            schema_editor.execute(fill(text, schema), params=None)
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self._run(app_label, schema_editor, self.forward)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self._run(app_label, schema_editor, self.reverse)
+
+    def describe(self) -> str:
+        return "SQL in the tenant's schema"

@@ -1,0 +1,51 @@
+"""A tenant's role and schema: made and removed by the migrator's login alone."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import connection, transaction
+
+from isolation import context
+from isolation.context import MIGRATOR_ROLE, OWNER_ROLE, SERVICE_ROLE
+from isolation.guard import APP_LOGIN, SEARCH_ROLE
+
+TENANT_SCHEMA = re.compile(r"t_[0-9a-f]{12}")
+
+
+def _checked(schema: str) -> str:
+    """The name, safe to stand in SQL. Raises `ValueError` for what is not `t_` and 12 hexadecimal digits."""
+    if not TENANT_SCHEMA.fullmatch(schema):
+        raise ValueError(f"not a tenant schema: {schema!r}")
+    return schema
+
+
+def create(schema: str) -> None:
+    """The role and the empty schema of a tenant. Safe to repeat. Raises `ValueError` for a name that is not one."""
+    name = _checked(schema)
+    defaults = f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER_ROLE} IN SCHEMA {name} GRANT"
+    with context.use(context.provisioning()), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        if not cursor.fetchone():
+            cursor.execute(f"CREATE ROLE {name} NOLOGIN NOINHERIT")
+        cursor.execute(f"GRANT {name} TO {APP_LOGIN} WITH INHERIT FALSE, SET TRUE")
+        cursor.execute(f"GRANT {name} TO {MIGRATOR_ROLE} WITH INHERIT FALSE, SET TRUE")
+        cursor.execute(f"SET LOCAL ROLE {OWNER_ROLE}")
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        cursor.execute(f"GRANT USAGE ON SCHEMA {name} TO {name}, {SERVICE_ROLE}, {SEARCH_ROLE}")
+        cursor.execute(f"{defaults} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {name}, {SERVICE_ROLE}")
+        cursor.execute(f"{defaults} SELECT ON TABLES TO {SEARCH_ROLE}")
+        cursor.execute(f"{defaults} USAGE ON SEQUENCES TO {name}, {SERVICE_ROLE}")
+        cursor.execute(f"SET LOCAL ROLE {MIGRATOR_ROLE}")
+
+
+def drop(schema: str) -> None:
+    """Remove a tenant's schema and role with all that is in it. Safe to repeat. Raises `ValueError` as `create` does."""
+    name = _checked(schema)
+    with context.use(context.provisioning()), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE {OWNER_ROLE}")
+        cursor.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+        cursor.execute(f"SET LOCAL ROLE {MIGRATOR_ROLE}")
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        if cursor.fetchone():
+            cursor.execute(f"DROP ROLE {name}")

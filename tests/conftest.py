@@ -1,0 +1,157 @@
+"""Fixtures: the suite's servers, its two tenants, and the product running for the tests that look from outside."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests import cluster
+from tests.people import House
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", action="store_true", help="also the tests that kill processes")
+    parser.addoption("--soak", action="store_true", help="also the long loads")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for name in ("faults", "soak"):
+        if not config.getoption(f"--{name}"):
+            for item in items:
+                if name in item.keywords:
+                    item.add_marker(pytest.mark.skip(reason=f"needs --{name}"))
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[None]:
+    """PostgreSQL and Redis of the suite, with tables and the two tenants."""
+    cluster.start()
+    subprocess.run(
+        [sys.executable, str(cluster.ROOT / "tests" / "provision.py")],
+        env=cluster.environment(DATABASE_MIGRATOR_URL=cluster.MIGRATOR_URL),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    yield
+    from django.db import connections
+
+    connections.close_all()
+    connections["default"].close_pool()
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def owner(servers: None) -> Iterator[psycopg.Connection]:
+    """The superuser's own look at the database, past every policy: for controls, never for what is tested."""
+    with cluster.POSTGRES._connect("cloison") as link:
+        yield link
+
+
+@pytest.fixture(scope="session")
+def houses(owner: psycopg.Connection, django_db_blocker: object) -> Iterator[dict[str, House]]:
+    """Both tenants by name. Queries run in autocommit under the web's own login, as in the product."""
+    rows = owner.execute("SELECT name, schema_name FROM public.tenants_tenant").fetchall()
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        yield {str(name).lower(): House(str(name), str(schema)) for name, schema in rows}
+
+
+KEPT_TABLES = ("django_%", "auth_%", "accounts_user", "profiles_assistant")
+
+
+@pytest.fixture
+def acme(houses: dict[str, House], clean: None) -> House:
+    return houses["acme"]
+
+
+@pytest.fixture
+def globex(houses: dict[str, House], clean: None) -> House:
+    return houses["globex"]
+
+
+@pytest.fixture
+def clean(houses: dict[str, House], owner: psycopg.Connection) -> Iterator[None]:
+    """Empties what tests fill, in one statement, after the test."""
+    yield
+    kept = " AND ".join(f"tablename NOT LIKE '{pattern}'" for pattern in KEPT_TABLES)
+    schemas = ", ".join(f"'{house.schema}'" for house in houses.values())
+    tables = owner.execute(
+        f"SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ({schemas}) AND {kept}"
+    )
+    owner.execute(f"TRUNCATE {', '.join(str(name) for (name,) in tables.fetchall())} CASCADE")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Live:
+    """The product as outsiders meet it: web, worker and beat as processes."""
+
+    port: int
+    web: subprocess.Popen[bytes]
+    worker: subprocess.Popen[bytes]
+    logs: Path
+
+    def url(self, house: House, path: str = "/") -> str:
+        return f"http://{house.host}:{self.port}{path}"
+
+    @property
+    def base(self) -> str:
+        """For clients that cannot resolve *.localhost: send the Host header beside it."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+def start_process(*command: str, log: Path, **more: str) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, str(cluster.ROOT / "manage.py"), *command],
+            env=cluster.environment(**more),
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the web process ended:\n{log.read_text()[-3000:]}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("the web process does not listen")
+
+
+@pytest.fixture(scope="session")
+def live(houses: dict[str, House], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Web and worker on the suite's servers. Demo password: `tests.people.PASSWORD`."""
+    logs, port = tmp_path_factory.mktemp("live"), free_port()
+    web = start_process("serve", "--port", str(port), log=logs / "web.log", CLOISON_BUILTIN_PACE_MS="5")
+    worker = start_process("worker", log=logs / "worker.log")
+    try:
+        wait_for_port(port, web, logs / "web.log")
+        yield Live(port, web, worker, logs)
+    finally:
+        for process in (web, worker):
+            process.terminate()
+        for process in (web, worker):
+            try:
+                process.wait(25)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
