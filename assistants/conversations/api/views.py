@@ -1,0 +1,186 @@
+"""Conversations, messages and runs over HTTP; answers as 202 or as a server-sent stream."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, renderers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from assistants.conversations import following, services
+from assistants.conversations.api.serializers import (
+    AcceptedOut,
+    ConversationIn,
+    ConversationOut,
+    ConversationPatch,
+    MessageIn,
+    MessageOut,
+    RunOut,
+)
+from assistants.conversations.models import Conversation, Message, Run
+from core.api import CursorPages, JSONRenderer
+from core.errors import NotFound
+
+SSE = "text/event-stream"
+KEY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key and body give the same turn again."
+)
+
+
+class EventStreamRenderer(renderers.BaseRenderer):
+    """Lets `Accept: text/event-stream` through negotiation; errors are problem+json all the same."""
+
+    media_type = SSE
+    format = "sse"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return JSONRenderer().render(data)
+
+
+class OldestFirst(CursorPagination):
+    page_size = 100
+    max_page_size = 500
+    page_size_query_param = "limit"
+    ordering = "id"
+
+
+class NewestActive(CursorPages):
+    ordering = ("-active_at", "-id")
+
+
+def sse(event: bytes) -> bytes:
+    """One event as a server-sent event whose id is its sequence number."""
+    return b"id: %d\ndata: %s\n\n" % (json.loads(event)["seq"], event)
+
+
+def streamed(body: AsyncIterator[bytes]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(body, content_type=f"{SSE}; charset=utf-8")
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Conversation]):
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_converter = "uuid"
+    serializer_class = ConversationOut
+    pagination_class = NewestActive
+    queryset = Conversation.objects.none()
+
+    def get_queryset(self) -> QuerySet[Conversation]:
+        return Conversation.objects.visible_to(self.request.user).select_related("assistant")  # type: ignore[attr-defined, no-any-return]
+
+    @extend_schema(request=ConversationIn, responses={201: ConversationOut})
+    def create(self, request: Request) -> Response:
+        data = ConversationIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        made = services.create_conversation(owner=request.user, **data.validated_data)  # type: ignore[arg-type]
+        return Response(ConversationOut(made).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=ConversationPatch, responses=ConversationOut)
+    def partial_update(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
+        data = ConversationPatch(data=request.data)
+        data.is_valid(raise_exception=True)
+        conversation = self.get_object()
+        services.rename_conversation(conversation=conversation, **data.validated_data)
+        return Response(ConversationOut(conversation).data)
+
+    def destroy(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
+        services.delete_conversation(conversation=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MessageViewSet(viewsets.GenericViewSet[Message]):
+    """The messages of one conversation."""
+
+    serializer_class = MessageOut
+    pagination_class = OldestFirst
+    renderer_classes = [JSONRenderer, EventStreamRenderer]
+    queryset = Message.objects.none()
+
+    def _conversation(self) -> Conversation:
+        found = Conversation.objects.visible_to(self.request.user).filter(public_id=self.kwargs["conversation"]).first()  # type: ignore[attr-defined]
+        if found is None:
+            raise NotFound("There is no such conversation.")
+        return found  # type: ignore[no-any-return]
+
+    @extend_schema(responses=MessageOut(many=True))
+    def list(self, request: Request, conversation: uuid.UUID) -> Response:
+        rows = Message.objects.filter(conversation=self._conversation()).select_related("parent", "run")
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(MessageOut(page, many=True).data)
+
+    @extend_schema(request=MessageIn, responses={202: AcceptedOut, (200, SSE): OpenApiResponse(str)}, parameters=[KEY])
+    def create(self, request: Request, conversation: uuid.UUID) -> HttpResponseBase:
+        data = MessageIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        asked = dict(data.validated_data)
+        started = services.start_run(
+            owner=request.user,  # type: ignore[arg-type]
+            conversation=conversation,
+            content=asked.pop("content"),
+            key=request.headers.get("Idempotency-Key", "")[:200] or None,
+            request=asked,
+        )
+        accepted = {
+            "conversation": str(started.conversation.public_id),
+            "message": {"id": str(started.message.public_id)},
+            "answer": {"id": str(started.answer.public_id)},
+            "run": {"id": str(started.run.public_id)},
+        }
+        if SSE not in request.headers.get("Accept", ""):
+            return Response(accepted, status=status.HTTP_202_ACCEPTED)
+        return streamed(_turn(request, accepted, started.run.public_id))
+
+
+async def _turn(request: Request, accepted: dict[str, Any], run: uuid.UUID) -> AsyncIterator[bytes]:
+    """The accepted turn as the first data line, then the run's events."""
+    yield b"data: %s\n\n" % json.dumps(accepted).encode()
+    async for event in following.stream(user=request.user, schema=request._request.site.schema, run=run, after=0):  # type: ignore[arg-type, attr-defined]
+        yield sse(event)
+
+
+class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_converter = "uuid"
+    serializer_class = RunOut
+    queryset = Run.objects.none()
+    renderer_classes = [JSONRenderer, EventStreamRenderer]
+
+    def get_queryset(self) -> QuerySet[Run]:
+        return Run.objects.visible_to(self.request.user).select_related("conversation", "question", "answer")  # type: ignore[attr-defined, no-any-return]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("after", int), OpenApiParameter("Last-Event-ID", int, OpenApiParameter.HEADER)],
+        responses={(200, SSE): OpenApiResponse(str)},
+    )
+    @action(detail=True, methods=["get"])
+    def events(self, request: Request, id: uuid.UUID) -> HttpResponseBase:  # noqa: A002 (the route's name)
+        run = self.get_object()
+        given = request.headers.get("Last-Event-ID") or request.query_params.get("after") or "0"
+        after = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+        return streamed(_events(request, run.public_id, after))
+
+    @extend_schema(request=None, responses={202: RunOut})
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
+        async_to_sync(following.stop)(user=request.user, schema=request._request.site.schema, run=id)  # type: ignore[arg-type, attr-defined]
+        return Response(RunOut(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
+
+
+async def _events(request: Request, run: uuid.UUID, after: int) -> AsyncIterator[bytes]:
+    async for event in following.stream(user=request.user, schema=request._request.site.schema, run=run, after=after):  # type: ignore[arg-type, attr-defined]
+        yield sse(event)

@@ -1,0 +1,211 @@
+"""`/ws/`: one socket per page. It sends messages, follows runs by sequence number and stops them; it runs nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from http.cookies import SimpleCookie
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from accounts import principals, tickets
+from accounts.models import User
+from assistants.conversations import events, following, services
+from assistants.conversations.events import Follower
+from assistants.conversations.host import host
+from core.errors import AppError
+from isolation import context, in_thread
+from tenants import sites
+
+logger = logging.getLogger(__name__)
+
+UNAUTHENTICATED = 4401
+FORBIDDEN = 4403
+MOST_FOLLOWED = 50  # runs that one socket may follow at once
+RECHECK_SECONDS = 5.0
+
+
+class BadFrame(AppError):
+    code: ClassVar[str] = "bad_frame"
+    title = "The frame is not understood"
+
+
+class PageConsumer(AsyncWebsocketConsumer):
+    """Decodes frames, calls a service, encodes answers. The context is set once, in this task."""
+
+    async def connect(self) -> None:
+        self.user: User | None = None
+        self.followers: dict[str, Follower] = {}
+        self.outbox: asyncio.Queue[str] = asyncio.Queue()
+        self.sender: asyncio.Task[None] | None = None
+        headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
+        site = await sites.resolve(headers.get(b"host", ""))
+        if site is None or site.is_operator:
+            await self.close(code=FORBIDDEN)
+            return
+        try:
+            self.user = await self._person(site.schema, headers)
+        except PermissionError:
+            await self.close(code=FORBIDDEN)
+            return
+        if self.user is None:
+            await self.close(code=UNAUTHENTICATED)
+            return
+        self.schema = site.schema
+        context.enter(self.user.context(site.schema))
+        await self.accept()
+        self.sender = asyncio.get_running_loop().create_task(self._send_forever())
+
+    async def _person(self, schema: str, headers: dict[bytes, str]) -> User | None:
+        """By single-use ticket, or by cookie with an Origin that is exactly this site. Raises `PermissionError`."""
+        query = parse_qs(self.scope.get("query_string", b"").decode("latin-1"))
+        if ticket := query.get("ticket", [""])[0]:
+            return await tickets.redeem(schema, ticket)
+        origin = urlsplit(headers.get(b"origin", ""))
+        if origin.scheme not in {"http", "https"} or origin.netloc.lower() != headers.get(b"host", "").lower():
+            raise PermissionError
+        cookie: SimpleCookie = SimpleCookie(headers.get(b"cookie", ""))
+        morsel = cookie.get(settings.SESSION_COOKIE_NAME)
+        if morsel is None:
+            return None
+        user, _session = await in_thread(principals.session_user, schema, morsel.value)
+        return user
+
+    async def disconnect(self, code: int) -> None:
+        for follower in self.followers.values():
+            host.reader.unfollow(follower)
+        self.followers.clear()
+        if self.sender:
+            self.sender.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        frame: dict[str, Any] = {}
+        try:
+            frame = _parse(text_data)
+            await self._handlers[frame["type"]](self, frame)
+        except AppError as error:
+            answer = {"type": "error", "code": error.code, "detail": str(error.detail), **error.extra}
+            self._put({**answer, **{name: frame[name] for name in ("run", "key") if isinstance(frame.get(name), str)}})
+        except (RedisError, OSError):
+            self._put(
+                {
+                    "type": "error",
+                    "code": "unavailable",
+                    "retry_after": 2,
+                    **({"key": frame["key"]} if "key" in frame else {}),
+                }
+            )
+
+    async def _send_message(self, frame: dict[str, Any]) -> None:
+        key = frame.get("key")
+        if not isinstance(frame.get("content"), str) or not (key is None or isinstance(key, str)):
+            raise BadFrame("message.send needs a text as content, and a text as key.")
+        assert self.user
+        started = await in_thread(
+            services.start_run,
+            owner=self.user,
+            conversation=_uuid(frame["conversation"], "conversation") if frame.get("conversation") else None,
+            content=frame["content"],
+            key=key,
+            request=_request(frame),
+        )
+        self._put(
+            {
+                "type": "message.accepted",
+                "key": key,
+                "conversation": str(started.conversation.public_id),
+                "title": started.conversation.title,
+                "message": _id(started.message),
+                "answer": _id(started.answer),
+                "run": _id(started.run),
+            }
+        )
+        await self._attach(started.run.public_id, 0)
+
+    async def _follow(self, frame: dict[str, Any]) -> None:
+        after = frame.get("after", 0)
+        if not isinstance(after, int) or after < 0:
+            raise BadFrame("after is the number of the last event that was received.")
+        await self._attach(_uuid(frame.get("run"), "run"), after)
+
+    async def _attach(self, run: uuid.UUID, after: int) -> None:
+        """Follow a run that this person may see. Raises `NotFound`."""
+        assert self.user
+        name = str(run)
+        if (known := self.followers.pop(name, None)) is not None:
+            host.reader.unfollow(known)
+        if len(self.followers) >= MOST_FOLLOWED:
+            raise BadFrame(f"One socket follows {MOST_FOLLOWED} runs at most.")
+        follower = await following.follow(user=self.user, schema=self.schema, run=run, after=after, push=self._push)
+        if follower:
+            self.followers[name] = follower
+
+    async def _stop(self, frame: dict[str, Any]) -> None:
+        assert self.user
+        await following.stop(user=self.user, schema=self.schema, run=_uuid(frame.get("run"), "run"))
+
+    async def _ping(self, frame: dict[str, Any]) -> None:
+        self._put({"type": "pong"})
+
+    _handlers: ClassVar[dict[str, Callable[[PageConsumer, dict[str, Any]], Awaitable[None]]]] = {
+        "message.send": _send_message,
+        "run.follow": _follow,
+        "run.stop": _stop,
+        "ping": _ping,
+    }
+
+    def _push(self, event: bytes) -> None:
+        """An event of a followed run, sent as it was stored."""
+        self.outbox.put_nowait(event.decode())
+        if events.is_final(event):
+            name = json.loads(event)["run"]
+            if (follower := self.followers.pop(name, None)) is not None:
+                host.reader.unfollow(follower)
+
+    def _put(self, message: dict[str, Any]) -> None:
+        self.outbox.put_nowait(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+
+    async def _send_forever(self) -> None:
+        while True:
+            await self.send(text_data=await self.outbox.get())
+
+
+def _parse(text: str | None) -> dict[str, Any]:
+    """A frame's object with a known type. Raises `BadFrame`."""
+    try:
+        frame = json.loads(text or "")
+    except ValueError:
+        raise BadFrame("A frame is one JSON object.") from None
+    if not isinstance(frame, dict) or frame.get("type") not in PageConsumer._handlers:
+        raise BadFrame(f"A frame's type is one of {', '.join(PageConsumer._handlers)}.")
+    return frame
+
+
+def _uuid(value: Any, name: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        raise BadFrame(f"{name} is not an id.") from None
+
+
+def _request(frame: dict[str, Any]) -> dict[str, Any]:
+    """The optional fields of a message, as `start_run` takes them. Raises `BadFrame`."""
+    request: dict[str, Any] = {}
+    if frame.get("model"):
+        request["model"] = str(frame["model"])
+    if frame.get("assistant"):
+        request["assistant"] = _uuid(frame["assistant"], "assistant")
+    if isinstance(frame.get("folders"), list):
+        request["folders"] = [_uuid(folder, "folders") for folder in frame["folders"][:100]]
+    return request
+
+
+def _id(row: Any) -> dict[str, str]:
+    return {"id": str(row.public_id)}

@@ -1,0 +1,70 @@
+"""Watching and stopping a run, whichever process makes it: shared by the websocket and the server-sent stream."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+
+from accounts.models import User
+from assistants.conversations import events, services
+from assistants.conversations.events import Follower, Push, encode, stream_key
+from assistants.conversations.host import host
+from assistants.conversations.models import Run
+from core.errors import NotFound
+from isolation import in_thread
+
+
+def visible_run(user: User, run: uuid.UUID) -> Run:
+    """Raises `NotFound` for a run that is not this person's."""
+    found = Run.objects.visible_to(user).select_related("answer").filter(public_id=run).first()  # type: ignore[attr-defined]
+    if found is None:
+        raise NotFound("There is no such run.")
+    return found  # type: ignore[no-any-return]
+
+
+async def follow(*, user: User, schema: str, run: uuid.UUID, after: int, push: Push) -> Follower | None:
+    """Push the run's events after number `after`; None where it is over and everything was pushed. Raises `NotFound`."""
+    row = await in_thread(visible_run, user, run)
+    if row.is_final:
+        for event in await finished_events(schema, row):
+            if json.loads(event)["seq"] > after:
+                push(event)
+        return None
+    return await host.reader.follow(stream_key(schema, run), after, push)
+
+
+async def finished_events(schema: str, run: Run) -> list[bytes]:
+    """The events of a run that is over: as they were while Redis has them, later one delta and the final event."""
+    found = await events.stored(stream_key(schema, run.public_id))
+    if found and events.is_final(found[-1]):
+        return found
+    final: dict[str, object] = {"message": str(run.answer.public_id)}
+    if run.status == Run.Status.FAILED:
+        final |= {"code": run.error_code or "internal", "retryable": True}
+    if not found and run.answer.content:
+        found = [encode(1, "delta", run.public_id, text=run.answer.content)]
+    return [*found, encode(len(found) + 1, f"run.{run.status}", run.public_id, **final)]
+
+
+async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> AsyncIterator[bytes]:
+    """The run's events after `after`, ended by the final one. Raises `NotFound` before the first."""
+    row = await in_thread(visible_run, user, run)
+    if row.is_final:
+        for event in await finished_events(schema, row):
+            if json.loads(event)["seq"] > after:
+                yield event
+        return
+    async for event in events.events_of(host.reader, stream_key(schema, run), after):
+        yield event
+
+
+async def stop(*, user: User, schema: str, run: uuid.UUID) -> None:
+    """Ask for a run's end; one that is over stays as it is. Raises `NotFound`."""
+    row = await in_thread(visible_run, user, run)
+    if row.is_final:
+        return
+    if row.status == Run.Status.QUEUED and await in_thread(services.stop_queued_run, run=row):
+        return
+    host.stop_run(str(run))
+    await events.ask_to_stop(run)

@@ -1,0 +1,266 @@
+"""RunHost: answers belong to the server. It takes queued runs, tells their events, and ends each exactly once.
+
+It lives in the web process's event loop, or alone in `manage.py runner`. A socket's end stops nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import DatabaseError
+
+from assistants.conversations import events, services, wakeups
+from assistants.conversations.answers import Answered, AnswerService, Delta, Retrieved, Routed, Used
+from assistants.conversations.events import EventWriter, Reader, RunLog, stream_key
+from assistants.conversations.models import Run
+from core.errors import AppError
+from documents.rag import RAGService
+from gateway.router import LLMRouter
+from isolation import context, in_thread
+from isolation.context import Context
+from tenants.sites import active_schemas
+
+logger = logging.getLogger(__name__)
+
+SAVE_EVERY = 2.0  # seconds between two savings of the text so far, each of which renews the lease
+SWEEP_EVERY = 2.0  # seconds
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run in this process has produced."""
+
+    run: Run
+    log: RunLog
+    text: list[str] = field(default_factory=list)
+    routing: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+    answered: Answered = field(default_factory=lambda: Answered((), None))
+    task: asyncio.Task[None] | None = None
+    stop_asked: bool = False
+
+    @property
+    def content(self) -> str:
+        return "".join(self.text)
+
+
+class RunHost:
+    """One per process. `start` and `stop` run on the loop that it then lives in; `wake` may come from any thread."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:64]
+        self.writer = EventWriter()
+        self.reader = Reader()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: dict[str, Progress] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.writer.start()
+        self.reader.on_stop = self.stop_run
+        self.reader.start()
+        wakeups.listen(self.wake)
+        self._sweep = self._loop.create_task(self._sweep_forever(), name="run sweep")
+
+    async def stop(self) -> None:
+        """The text so far is stored, runs end as interrupted, and nothing is left half-told."""
+        wakeups.forget(self.wake)
+        if self._sweep:
+            self._sweep.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+        await self.writer.stop()
+        await self.reader.stop()
+
+    def wake(self, here: Context, run_id: int) -> None:
+        """A run was committed: take it, unless the loop is gone."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._spawn, here, run_id, False)
+
+    def stop_run(self, run: str) -> None:
+        """Stop a run if it is ours. Others' hosts hear the same request."""
+        progress = self._running.get(run)
+        if progress and progress.task and not progress.stop_asked:
+            progress.stop_asked = True
+            progress.task.cancel()
+
+    def _spawn(self, here: Context, run_id: int, orphaned: bool) -> None:
+        assert self._loop
+        work = self._recover(here, run_id) if orphaned else self._run(here, run_id)
+        task = self._loop.create_task(work, name=f"run {run_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, here: Context, run_id: int) -> None:
+        with context.use(here):
+            try:
+                claimed = await in_thread(services.claim_run, run_id=run_id, host=self.name)
+            except DatabaseError:
+                logger.warning("run could not be claimed; the sweep will find it", extra={"run_id": run_id})
+                return
+            if claimed is None:
+                return
+            run = claimed.run
+            progress = Progress(run, RunLog(stream_key(here.schema, run.public_id), run.public_id))
+            self._running[str(run.public_id)] = progress
+            self.writer.open(progress.log)
+            self._tell(progress, "run.started", message=str(run.answer.public_id))
+            progress.task = asyncio.get_running_loop().create_task(self._answer(progress, claimed.turn))
+            saver = asyncio.get_running_loop().create_task(self._save_forever(progress))
+            try:
+                status, fields = await self._outcome(progress)
+            finally:
+                saver.cancel()
+            await self._finish(progress, status, fields)
+
+    async def _answer(self, progress: Progress, turn: Any) -> None:
+        service = AnswerService(router=LLMRouter(), retriever=RAGService())
+        stream = service.answer(turn)
+        try:
+            async for event in stream:
+                match event:
+                    case Delta():
+                        progress.text.append(event.text)
+                        progress.log.pending.append(event.text)
+                        self.writer.touch(progress.log)
+                    case Routed():
+                        progress.routing = event.decision.as_json()
+                        self._tell(progress, "routing", **progress.routing)
+                    case Retrieved():
+                        found = [{"number": n, **c.as_json()} for n, c in enumerate(event.citations, 1)]
+                        self._tell(progress, "retrieval", citations=found, seconds=round(event.seconds, 3))
+                    case Used():
+                        progress.usage = event.as_json()
+                        self._tell(progress, "usage", **progress.usage)
+                    case Answered():
+                        progress.answered = event
+        finally:
+            await stream.aclose()
+
+    async def _outcome(self, progress: Progress) -> tuple[str, dict[str, Any]]:
+        """How the answer ended, as the run's status and the final event's own fields."""
+        assert progress.task
+        try:
+            await progress.task
+        except asyncio.CancelledError:
+            if progress.stop_asked:
+                return Run.Status.STOPPED, {}
+            # The process is going down: what was shown is kept, and the run says so.
+            if not progress.task.done():
+                progress.task.cancel()
+                await asyncio.gather(progress.task, return_exceptions=True)
+            return Run.Status.INTERRUPTED, {}
+        except AppError as error:
+            retryable = bool(getattr(error, "retryable", False))
+            return Run.Status.FAILED, {"code": error.code, "retryable": retryable, "detail": str(error.detail)}
+        except Exception:  # noqa: BLE001 (the run's edge: a bug ends this run with a final event, and is logged whole)
+            logger.exception("run failed", extra={"run": str(progress.run.public_id)})
+            return Run.Status.FAILED, {"code": "internal", "retryable": True}
+        return Run.Status.COMPLETED, {}
+
+    async def _finish(self, progress: Progress, status: str, fields: dict[str, Any]) -> None:
+        """Store, then tell: whoever sees the final event finds the answer in the database."""
+        run = progress.run
+        ended = False
+        for pause in (0.1, 0.5, 1.0, 2.0, 4.0):
+            try:
+                ended = await in_thread(
+                    services.finish_run,
+                    run_id=run.pk,
+                    host=self.name,
+                    status=status,
+                    text=progress.content,
+                    citations=progress.answered.citations,
+                    grounded=progress.answered.grounded,
+                    routing=progress.routing,
+                    usage=progress.usage,
+                    error_code=fields.get("code", ""),
+                )
+                break
+            except DatabaseError:
+                logger.warning("run waits for the database to be stored", extra={"run": str(run.public_id)})
+                await asyncio.sleep(pause)
+        self._running.pop(str(run.public_id), None)
+        if ended:
+            self._tell(progress, f"run.{status}", message=str(run.answer.public_id), **fields)
+        await self.writer.close(progress.log)
+
+    def _tell(self, progress: Progress, kind: str, **fields: Any) -> None:
+        progress.log.add(kind, **fields)
+        self.writer.touch(progress.log)
+
+    async def _save_forever(self, progress: Progress) -> None:
+        saved = 0
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            text = progress.content if len(progress.text) != saved else ""
+            saved = len(progress.text)
+            try:
+                await in_thread(
+                    services.keep_run,
+                    run_id=progress.run.pk,
+                    answer_id=progress.run.answer_id,
+                    host=self.name,
+                    text=text,
+                )
+            except DatabaseError:
+                logger.warning("text so far could not be stored; trying again", extra={"run": str(progress.run.public_id)})
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                for here, run_id, queued in await in_thread(self._lost):
+                    self._spawn(here, run_id, not queued)
+            except DatabaseError:
+                logger.warning("sweep waits for the database")
+            await asyncio.sleep(SWEEP_EVERY)
+
+    @staticmethod
+    def _lost() -> list[tuple[Context, int, bool]]:
+        found: list[tuple[Context, int, bool]] = []
+        for schema in active_schemas():
+            with context.use(context.service(schema)):
+                found += [(lost.owner.context(schema), lost.run_id, lost.queued) for lost in services.lost_runs()]
+        return found
+
+    async def _recover(self, here: Context, run_id: int) -> None:
+        """End a run whose process died: every token that was shown is kept."""
+        with context.use(here):
+            run = await in_thread(services.take_over_run, run_id=run_id, host=self.name)
+            if run is None:
+                return
+            log = RunLog(stream_key(here.schema, run.public_id), run.public_id)
+            log.entries = await events.stored(log.key)
+            written = len(log.entries)
+            shown = "".join(event["text"] for event in map(json.loads, log.entries) if event["type"] == "delta")
+            self.writer.open(log, written)
+            if not written and run.answer.content:
+                log.add("run.started", message=str(run.answer.public_id))
+                log.add("delta", text=run.answer.content)
+            text = shown or run.answer.content
+            ended = await in_thread(
+                services.finish_run,
+                run_id=run.pk,
+                host=self.name,
+                status=Run.Status.INTERRUPTED,
+                text=text,
+                routing=run.routing,
+            )
+            if ended:
+                log.add("run.interrupted", message=str(run.answer.public_id))
+            await self.writer.close(log)
+            logger.info("run of a dead process ended", extra={"run": str(run.public_id), "characters": len(text)})
+
+
+host = RunHost()

@@ -1,0 +1,125 @@
+"""Conversations, their messages, and the runs that answer them. All of it is private to its owner."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from assistants.profiles.models import Assistant
+from core.ids import uuid7
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def visible_to(self, user: User) -> Self:
+        """A conversation is its owner's alone. Staff status grants nothing."""
+        return self.filter(owner=user)
+
+
+class Conversation(models.Model):
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
+    assistant = models.ForeignKey(Assistant, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    title = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    active_at = models.DateTimeField(default=timezone.now, help_text="the last question")
+
+    objects: ClassVar[models.Manager[Conversation]] = ConversationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-active_at", "-pk"]
+        indexes = [models.Index(fields=["owner", "-active_at"], name="conversations_by_owner")]
+        verbose_name = _("conversation")
+
+    def __str__(self) -> str:
+        return self.title or str(self.public_id)
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def visible_to(self, user: User) -> Self:
+        """Whoever may read the conversation may read its messages."""
+        return self.filter(conversation__owner=user)
+
+
+class Message(models.Model):
+    class Role(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="children")
+    role = models.CharField(max_length=10, choices=Role)
+    content = models.TextField(blank=True)
+    citations = models.JSONField(default=list, help_text="the retrieved passages that the text uses")
+    grounded = models.BooleanField(null=True, help_text="False: the sources held no answer; null: no sources were asked")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager[Message]] = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(role="user", content=""), name="conversations_message_question_has_content"
+            ),
+        ]
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def visible_to(self, user: User) -> Self:
+        return self.filter(conversation__owner=user)
+
+    def open(self) -> Self:
+        return self.filter(status__in=[Run.Status.QUEUED, Run.Status.RUNNING])
+
+
+class Run(models.Model):
+    """The making of one answer. It belongs to the server: no socket's end stops it."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        COMPLETED = "completed"
+        FAILED = "failed"
+        STOPPED = "stopped"
+        INTERRUPTED = "interrupted"
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="runs")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    question = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    answer = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="run")
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    key = models.CharField(max_length=200, null=True, help_text="the sender's idempotency key")  # noqa: DJ001 (null: no key, many allowed)
+    request = models.JSONField(default=dict, help_text="what the sender asked for: model, folders, assistant")
+    host = models.CharField(max_length=64, blank=True, help_text="the process that runs it")
+    lease_until = models.DateTimeField(null=True, help_text="a run whose lease ended has lost its process")
+    routing = models.JSONField(default=dict, help_text="route, model and reasons, as the event says them")
+    usage = models.JSONField(default=dict, help_text="input_tokens, output_tokens, cost, currency")
+    error_code = models.CharField(max_length=40, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager[Run]] = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                fields=["created_at"],
+                name="conversations_run_open",
+                condition=models.Q(status__in=["queued", "running"]),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "key"], name="conversations_run_once_per_key"),
+        ]
+
+    @property
+    def is_final(self) -> bool:
+        return self.status not in {self.Status.QUEUED, self.Status.RUNNING}

@@ -1,0 +1,26 @@
+"""How a committed run reaches the host of its own process without waiting for the sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isolation.context import Context
+
+Listener = Callable[[Context, int], None]
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> None:
+    """`listener(context, run's primary key)` is called in the thread that committed; it must return at once."""
+    _listeners.append(listener)
+
+
+def forget(listener: Listener) -> None:
+    if listener in _listeners:
+        _listeners.remove(listener)
+
+
+def run_queued(here: Context, run_id: int) -> None:
+    """Tell this process. Where nobody hosts runs (a worker, a command), another process's sweep finds the run."""
+    for listener in _listeners:
+        listener(here, run_id)

@@ -1,0 +1,77 @@
+"""Sign-in over the API, and who one is."""
+
+from __future__ import annotations
+
+from asgiref.sync import async_to_sync
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import services, tickets, tokens
+from accounts.api.serializers import CredentialsIn, MeOut, RefreshIn, TicketOut, TokensOut
+from isolation import context
+
+
+class SignInView(APIView):
+    """`{email, password}` → `{access, refresh, expires_in}`."""
+
+    permission_classes = [AllowAny]
+    authentication_classes = []
+
+    @extend_schema(request=CredentialsIn, responses=TokensOut)
+    def post(self, request: Request) -> Response:
+        data = CredentialsIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        schema = context.current().schema
+        with context.use(context.auth(schema)):
+            user = services.authenticate(**data.validated_data)
+            return Response(tokens.sign_in(schema, user))
+
+
+class RefreshView(APIView):
+    """One refresh token → the next pair."""
+
+    permission_classes = [AllowAny]
+    authentication_classes = []
+
+    @extend_schema(request=RefreshIn, responses=TokensOut)
+    def post(self, request: Request) -> Response:
+        data = RefreshIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        schema = context.current().schema
+        with context.use(context.auth(schema)):
+            return Response(tokens.refresh(schema, data.validated_data["refresh"]))
+
+
+class SignOutView(APIView):
+    """Ends the sign-in of a refresh token."""
+
+    permission_classes = [AllowAny]
+    authentication_classes = []
+
+    @extend_schema(request=RefreshIn, responses={204: None})
+    def post(self, request: Request) -> Response:
+        data = RefreshIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        schema = context.current().schema
+        with context.use(context.auth(schema)):
+            tokens.sign_out(schema, data.validated_data["refresh"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TicketView(APIView):
+    """A single-use ticket for `/ws/?ticket=`, 30 seconds."""
+
+    @extend_schema(request=None, responses={201: TicketOut})
+    def post(self, request: Request) -> Response:
+        ticket = async_to_sync(tickets.issue)(context.current().schema, request.user)  # type: ignore[arg-type]
+        return Response({"ticket": ticket}, status=status.HTTP_201_CREATED)
+
+
+class MeView(APIView):
+    @extend_schema(responses=MeOut)
+    def get(self, request: Request) -> Response:
+        return Response(MeOut(request.user).data)  # type: ignore[arg-type]

@@ -1,0 +1,114 @@
+"""The people of a tenant, and, in the public schema, the operators of the installation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from core.ids import uuid7
+from isolation import context
+from isolation.context import Context
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser):
+    """A person. The same address in two tenants is two people."""
+
+    class Role(models.TextChoices):
+        ADMIN = "admin", _("administrator")
+        MANAGER = "manager", _("manager")
+        MEMBER = "member", _("member")
+        VIEWER = "viewer", _("viewer")
+        AUDITOR = "auditor", _("auditor")
+        OPERATOR = "operator", _("operator")
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    email = models.EmailField(_("email"), max_length=254, unique=True)
+    first_name = models.CharField(_("first name"), max_length=100, blank=True)
+    last_name = models.CharField(_("last name"), max_length=100, blank=True)
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MEMBER)
+    language = models.CharField(_("language"), max_length=8, default="en")
+    is_active = models.BooleanField(_("active"), default=True)
+    epoch = models.PositiveIntegerField(default=0, help_text="raised to revoke every token issued before", editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        ordering = ["email"]
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        constraints = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="accounts_user_email_is_lower_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.email
+
+    def get_full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+    def get_short_name(self) -> str:
+        return self.first_name or self.email
+
+    @property
+    def initials(self) -> str:
+        return (self.first_name[:1] + self.last_name[:1]).upper() or self.email[:2].upper()
+
+    def principals(self) -> list[str]:
+        """Everything that a grant may name and that means this person."""
+        return [f"user:{self.pk}", f"role:{self.role}"]
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What policies in the database may rely on: the role's name."""
+        return frozenset({self.role})
+
+    def context(self, schema: str) -> Context:
+        """The context in which this person asks."""
+        return context.person(schema, self.pk, self.capabilities)
+
+    # Django's admin asks these. Rights follow the role; there are no per-model permissions to hand out.
+    @property
+    def is_staff(self) -> bool:
+        return self.role in {self.Role.ADMIN, self.Role.OPERATOR}
+
+    @property
+    def is_superuser(self) -> bool:
+        return False
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        return self.is_active and self.is_staff
+
+    def has_perms(self, perms: Any, obj: Any = None) -> bool:
+        return self.is_active and self.is_staff
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_active and self.is_staff
+
+
+class RefreshToken(models.Model):
+    """One refresh token. Rotation marks it used; a family is everything that grew out of one sign-in."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="refresh_tokens")
+    family = models.UUIDField(db_index=True)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token's id, hexadecimal")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]

@@ -1,0 +1,46 @@
+"""What can be done with people and their sign-in (the original's AuthService)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.hashers import make_password
+
+from accounts.models import User
+from core.errors import AppError
+
+
+class WrongCredentials(AppError):
+    code: ClassVar[str] = "wrong_credentials"
+    status = 401
+    title = "Email or password is wrong"
+
+
+def create_user(
+    *,
+    email: str,
+    password: str | None,
+    role: str = User.Role.MEMBER,
+    first_name: str = "",
+    last_name: str = "",
+    language: str = "en",
+) -> User:
+    """Add a person to the current tenant. Without a password the account cannot sign in until one is set."""
+    user = User(email=email.strip().lower(), role=role, first_name=first_name, last_name=last_name, language=language)
+    user.set_password(password)
+    user.save(force_insert=True)
+    return user
+
+
+def authenticate(*, email: str, password: str) -> User:
+    """The active person with these credentials. Runs under `context.auth`. Raises `WrongCredentials`.
+
+    An unknown address costs as much time as a wrong password, so that addresses cannot be told apart.
+    """
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        make_password(password)
+        raise WrongCredentials
+    if not user.check_password(password) or not user.is_active:
+        raise WrongCredentials
+    return user

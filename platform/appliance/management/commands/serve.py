@@ -1,0 +1,29 @@
+"""`manage.py serve`: the web process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from isolation.startup import UnsafeDatabase, refuse_unsafe_database
+
+
+class Command(BaseCommand):
+    help = "Serve HTTP and websockets."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            refuse_unsafe_database()
+        except UnsafeDatabase as error:
+            raise CommandError(str(error)) from error
+        # Daphne replaces Twisted's reactor at import: only this process wants that.
+        from assistants.conversations.host import host
+        from config.asgi import application
+        from config.server import WebServer
+
+        WebServer(application, options["port"], on_start=host.start, on_stop=host.stop).serve()
