@@ -1,0 +1,1 @@
+"""A load client, processes under measure, small statistics."""

@@ -1,0 +1,3 @@
+from bench.simulator.server import main
+
+main()
