@@ -85,8 +85,11 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """`estimated`: counted by us, because the provider did not."""
+
     input_tokens: int
     output_tokens: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
