@@ -70,11 +70,12 @@ class EventWriter:
         self._logs: dict[str, RunLog] = {}
         self._dirty: set[str] = set()
         self._wake: asyncio.Event | None = None
+        self._urgent: asyncio.Event | None = None
         self._flushed: dict[str, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._wake = asyncio.Event()
+        self._wake, self._urgent = asyncio.Event(), asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._write_forever(), name="run events writer")
 
     async def stop(self) -> None:
@@ -91,25 +92,28 @@ class EventWriter:
         """Take charge of a run's log; `written` entries of it are in Redis already."""
         self._logs[log.key], self._written[log.key] = log, written
 
-    def touch(self, log: RunLog) -> None:
-        """There is something new in `log`."""
+    def touch(self, log: RunLog, urgent: bool = False) -> None:
+        """There is something new in `log`; `urgent` does not wait for the tick (everything but a delta)."""
         self._dirty.add(log.key)
-        if self._wake:
+        if self._wake and self._urgent:
             self._wake.set()
+            if urgent:
+                self._urgent.set()
 
     async def close(self, log: RunLog) -> None:
         """Return when all of `log` is in Redis, which then forgets it after `KEEP_SECONDS`."""
         done = self._flushed[log.key] = asyncio.Event()
-        self.touch(log)
+        self.touch(log, urgent=True)
         await done.wait()
         for table in (self._logs, self._written, self._flushed):
             table.pop(log.key, None)
 
     async def _write_forever(self) -> None:
-        assert self._wake
+        assert self._wake and self._urgent
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._urgent.clear()
             try:
                 await self._write()
             except (RedisError, OSError) as error:
@@ -118,7 +122,9 @@ class EventWriter:
                 await self._look_again()
                 self._wake.set()
             else:
-                await asyncio.sleep(TICK)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK):
+                        await self._urgent.wait()
 
     async def _write(self) -> None:
         keys, self._dirty = self._dirty, set()

@@ -133,7 +133,7 @@ class RunHost:
                     case Delta():
                         progress.text.append(event.text)
                         progress.log.pending.append(event.text)
-                        self.writer.touch(progress.log)
+                        self.writer.touch(progress.log, urgent=len(progress.text) == 1)
                     case Routed():
                         progress.routing = event.decision.as_json()
                         self._tell(progress, "routing", **progress.routing)
@@ -198,7 +198,7 @@ class RunHost:
 
     def _tell(self, progress: Progress, kind: str, **fields: Any) -> None:
         progress.log.add(kind, **fields)
-        self.writer.touch(progress.log)
+        self.writer.touch(progress.log, urgent=True)
 
     async def _save_forever(self, progress: Progress) -> None:
         saved = 0

@@ -115,8 +115,8 @@ def start_run(
     try:
         with transaction.atomic():
             return _store_turn(owner, conversation, text, key, request or {})
-    except IntegrityError:
-        # Another request with the same key was faster.
+    except (IntegrityError, RunInProgress):
+        # Perhaps another request with the same key was faster.
         if key and (known := _known(owner, key, text)):
             return known
         raise

@@ -87,12 +87,17 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         return None if self.refused else super().process()
 
 
+def close(protocol: Any, code: int, reason: bytes) -> None:
+    """Close a websocket with a code of the protocol's own range, which Autobahn's `sendClose` does not let through."""
+    protocol.sendCloseFrame(code=code, reasonUtf8=reason, isReply=False)
+
+
 class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
     """Closes with 1009 for a message over the limit (Autobahn would drop the connection)."""
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803 (Autobahn's names)
         if len(payload) > LARGEST_FRAME:
-            self.sendClose(code=CLOSE_TOO_LARGE, reason="message over 64 KiB")
+            close(self, CLOSE_TOO_LARGE, b"message over 64 KiB")
             return
         super().onMessage(payload, isBinary)
 
@@ -156,7 +161,7 @@ class WebServer(Server):  # type: ignore[misc]
                 port.stopListening()
         for protocol in list(self.connections):
             if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
-                protocol.sendClose(code=CLOSE_RESTART, reason="restart")
+                close(protocol, CLOSE_RESTART, b"restart")
         deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
         while self._busy() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (Daphne tells nobody)
             await asyncio.sleep(0.05)

@@ -8,3 +8,4 @@ os.environ.setdefault("CLOISON_GUARD_KEY", "ab" * 32)
 from config.settings.base import *  # noqa: E402, F403
 
 CLOISON_BUILTIN_PACE_MS = float(os.environ.get("CLOISON_BUILTIN_PACE_MS", "0"))
+LOGGING["loggers"]["httpx"] = {"level": "WARNING"}  # noqa: F405

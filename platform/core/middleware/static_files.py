@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -18,7 +20,9 @@ class StaticFiles:
     """WhiteNoise's table of files, from the collected folder where it exists, else from the apps' own."""
 
     def __init__(self) -> None:
-        self.whitenoise = WhiteNoiseMiddleware(_unused, settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Nothing was collected: the finders serve, as meant.
+            self.whitenoise = WhiteNoiseMiddleware(_unused, settings)
         if not self.whitenoise.files:
             self.whitenoise.add_files_from_finders()
 
