@@ -85,5 +85,5 @@ def delete_tenant(*, name: str) -> None:
     schemas.drop(tenant.schema_name)
     with context.use(context.migrating(context.PUBLIC)):
         Domain.objects.filter(tenant_id=tenant.pk).delete()
-        Tenant.objects.filter(pk=tenant.pk)._raw_delete("default")  # type: ignore[attr-defined]
+        Tenant.objects.filter(pk=tenant.pk)._raw_delete("default")
     sites.forget()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +43,15 @@ class Routed:
     """Where the answer will be written, before its first word."""
 
     decision: Decision
+
+    def as_json(self) -> dict[str, Any]:
+        model = self.decision.model
+        return {
+            "route": self.decision.route,
+            "model": model.id,
+            "model_name": model.name,
+            "reasons": list(self.decision.reasons),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ class AnswerService:
     retriever: Retriever
     clock: Callable[[], float] = time.perf_counter
 
-    async def answer(self, turn: Turn) -> AsyncIterator[AnswerEvent]:
+    async def answer(self, turn: Turn) -> AsyncGenerator[AnswerEvent, None]:
         """The events of one turn, in order. Closing the generator closes the provider's connection."""
         decision = await self.router.route(model=turn.model)
         yield Routed(decision)
@@ -121,6 +130,7 @@ class AnswerService:
                 context_window=decision.model.context_window,
             ),
             passages=passages,
+            question=turn.question,
         )
         text: list[str] = []
         grounded: bool | None = None

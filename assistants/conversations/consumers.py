@@ -37,7 +37,7 @@ class BadFrame(AppError):
     title = "The frame is not understood"
 
 
-class PageConsumer(AsyncWebsocketConsumer):
+class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """Decodes frames, calls a service, encodes answers. The context is set once, in this task."""
 
     async def connect(self) -> None:

@@ -11,7 +11,7 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,10 +158,9 @@ class EventWriter:
         """After a fault: how much of each log Redis really has. An empty Redis gets everything again, same numbers."""
         for key in list(self._logs):
             try:
-                last = await streams.client().xrevrange(key, count=1)
+                self._written[key] = await streams.last_number(key)
             except (RedisError, OSError):
                 return
-            self._written[key] = int(last[0][0].split(b"-")[0]) if last else 0
             self._dirty.add(key)
 
 
@@ -202,7 +201,7 @@ class Reader:
         await self._catch_up(follower)
         self._followers[key].add(follower)
         # The blocked read does not know this key yet: an entry in our own wake stream ends it.
-        await streams.client().execute_command("XADD", self._wake_key, "MAXLEN", "1", "*", "w", "")
+        await streams.command("XADD", self._wake_key, "MAXLEN", "1", "*", "w", "")
         await streams.client().expire(self._wake_key, 3600)
         return follower
 
@@ -214,13 +213,13 @@ class Reader:
                 del self._followers[follower.key]
 
     async def _catch_up(self, follower: Follower) -> None:
-        while entries := await streams.client().xrange(follower.key, min=f"({follower.seq}-0", count=READ_COUNT):
+        while entries := await streams.entries(follower.key, follower.seq, READ_COUNT):
             self._deliver(follower, entries)
 
     @staticmethod
-    def _deliver(follower: Follower, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    def _deliver(follower: Follower, entries: list[streams.Entry]) -> None:
         for entry_id, fields in entries:
-            seq = int(entry_id.split(b"-", 1)[0])
+            seq = streams.number_of(entry_id)
             if seq > follower.seq:
                 follower.seq = seq
                 follower.push(fields[b"e"])
@@ -252,7 +251,7 @@ class Reader:
                     self._deliver(follower, entries)
 
 
-def _pairs(answer: Any) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
+def _pairs(answer: Any) -> list[tuple[bytes, list[streams.Entry]]]:
     """XREAD's answer as (key, entries), in RESP2's shape (a list) and RESP3's (a map of lists of lists)."""
     if isinstance(answer, dict):
         return [(key, batches[0] if batches and isinstance(batches[0], list) else batches) for key, batches in answer.items()]
@@ -261,20 +260,19 @@ def _pairs(answer: Any) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes
 
 async def ask_to_stop(run: uuid.UUID) -> None:
     """Tell whichever process hosts `run` to stop it."""
-    await streams.client().execute_command("XADD", STOPS, "MAXLEN", "~", str(STOPS_KEPT), "*", "run", str(run))
+    await streams.command("XADD", STOPS, "MAXLEN", "~", str(STOPS_KEPT), "*", "run", str(run))
 
 
 async def stored(key: str, after: int = 0) -> list[bytes]:
     """All events of a run that Redis still has."""
     found: list[bytes] = []
-    start = after
-    while entries := await streams.client().xrange(key, min=f"({start}-0", count=READ_COUNT):
+    while entries := await streams.entries(key, after, READ_COUNT):
         found += [fields[b"e"] for _entry_id, fields in entries]
-        start = int(entries[-1][0].split(b"-", 1)[0])
+        after = streams.number_of(entries[-1][0])
     return found
 
 
-async def events_of(reader: Reader, key: str, after: int) -> AsyncIterator[bytes]:
+async def events_of(reader: Reader, key: str, after: int) -> AsyncGenerator[bytes, None]:
     """A run's events for one reader, ended by the final one: the body of a server-sent stream."""
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     follower = await reader.follow(key, after, queue.put_nowait)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from accounts.models import User
 from assistants.conversations import events, services
@@ -17,10 +18,10 @@ from isolation import in_thread
 
 def visible_run(user: User, run: uuid.UUID) -> Run:
     """Raises `NotFound` for a run that is not this person's."""
-    found = Run.objects.visible_to(user).select_related("answer").filter(public_id=run).first()  # type: ignore[attr-defined]
+    found = Run.objects.visible_to(user).select_related("answer").filter(public_id=run).first()
     if found is None:
         raise NotFound("There is no such run.")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 async def follow(*, user: User, schema: str, run: uuid.UUID, after: int, push: Push) -> Follower | None:
@@ -47,7 +48,7 @@ async def finished_events(schema: str, run: Run) -> list[bytes]:
     return [*found, encode(len(found) + 1, f"run.{run.status}", run.public_id, **final)]
 
 
-async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> AsyncIterator[bytes]:
+async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> AsyncGenerator[bytes, None]:
     """The run's events after `after`, ended by the final one. Raises `NotFound` before the first."""
     row = await in_thread(visible_run, user, run)
     if row.is_final:
@@ -55,8 +56,9 @@ async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> Asyn
             if json.loads(event)["seq"] > after:
                 yield event
         return
-    async for event in events.events_of(host.reader, stream_key(schema, run), after):
-        yield event
+    async with aclosing(events.events_of(host.reader, stream_key(schema, run), after)) as found:
+        async for event in found:
+            yield event
 
 
 async def stop(*, user: User, schema: str, run: uuid.UUID) -> None:

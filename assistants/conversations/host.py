@@ -135,7 +135,7 @@ class RunHost:
                         progress.log.pending.append(event.text)
                         self.writer.touch(progress.log, urgent=len(progress.text) == 1)
                     case Routed():
-                        progress.routing = event.decision.as_json()
+                        progress.routing = event.as_json()
                         self._tell(progress, "routing", **progress.routing)
                     case Retrieved():
                         found = [{"number": n, **c.as_json()} for n, c in enumerate(event.citations, 1)]
@@ -162,6 +162,9 @@ class RunHost:
                 await asyncio.gather(progress.task, return_exceptions=True)
             return Run.Status.INTERRUPTED, {}
         except AppError as error:
+            if error.code == "no_permitted_model" and not progress.routing:
+                progress.routing = {"route": "refused", "model": None, "model_name": "", "reasons": [error.code]}
+                self._tell(progress, "routing", **progress.routing)
             retryable = bool(getattr(error, "retryable", False))
             return Run.Status.FAILED, {"code": error.code, "retryable": retryable, "detail": str(error.detail)}
         except Exception:  # noqa: BLE001 (the run's edge: a bug ends this run with a final event, and is logged whole)

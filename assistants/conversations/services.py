@@ -88,11 +88,11 @@ def create_conversation(*, owner: User, title: str = "", assistant: uuid.UUID | 
 
 def _assistant(user: User, public_id: uuid.UUID | None) -> Assistant | None:
     if public_id is None:
-        return Assistant.objects.visible_to(user).first()  # type: ignore[attr-defined, no-any-return]
-    found = Assistant.objects.visible_to(user).filter(public_id=public_id).first()  # type: ignore[attr-defined]
+        return Assistant.objects.visible_to(user).first()
+    found = Assistant.objects.visible_to(user).filter(public_id=public_id).first()
     if found is None:
         raise NotFound("There is no such assistant.")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def start_run(
@@ -137,11 +137,11 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
         last = None
     else:
         # The row's lock makes two sends to one conversation follow each other.
-        found = Conversation.objects.visible_to(owner).select_for_update().filter(public_id=conversation_id).first()  # type: ignore[attr-defined]
+        found = Conversation.objects.visible_to(owner).select_for_update().filter(public_id=conversation_id).first()
         if found is None:
             raise NotFound("There is no such conversation.")
         conversation = found
-        if Run.objects.open().filter(conversation=conversation).exists():  # type: ignore[attr-defined]
+        if Run.objects.open().filter(conversation=conversation).exists():
             raise RunInProgress
         last = Message.objects.filter(conversation=conversation).order_by("-pk").first()
         conversation.active_at = timezone.now()
@@ -289,6 +289,6 @@ def rename_conversation(*, conversation: Conversation, title: str | None = None)
 
 def delete_conversation(*, conversation: Conversation) -> None:
     """Remove a conversation with its messages and runs. Raises `RunInProgress` while an answer is being written."""
-    if Run.objects.open().filter(conversation=conversation).exists():  # type: ignore[attr-defined]
+    if Run.objects.open().filter(conversation=conversation).exists():
         raise RunInProgress
     conversation.delete()

@@ -79,7 +79,7 @@ async def finish(request: HttpRequest, response: HttpResponseBase) -> None:
     name = settings.SESSION_COOKIE_NAME
     empty = session.is_empty()
     if empty and name in request.COOKIES:
-        response.delete_cookie(name, path=settings.SESSION_COOKIE_PATH, samesite=settings.SESSION_COOKIE_SAMESITE)  # type: ignore[attr-defined]
+        response.delete_cookie(name, path=settings.SESSION_COOKIE_PATH, samesite="Lax")
         return
     if not session.modified or empty or response.status_code >= 500:
         return
@@ -88,12 +88,12 @@ async def finish(request: HttpRequest, response: HttpResponseBase) -> None:
     except SessionInterrupted:
         logger.info("session ended while a request used it")
         return
-    response.set_cookie(  # type: ignore[attr-defined]
+    response.set_cookie(
         name,
-        session.session_key,
+        session.session_key or "",
         max_age=session.get_expiry_age(),
         path=settings.SESSION_COOKIE_PATH,
-        secure=settings.SESSION_COOKIE_SECURE or None,
+        secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
-        samesite=settings.SESSION_COOKIE_SAMESITE,
+        samesite="Lax",
     )

@@ -55,7 +55,7 @@ def _decode(schema: str, token: str, kind: str) -> dict[str, Any]:
     if len(token) > LONGEST:
         raise InvalidToken
     try:
-        claims: dict[str, Any] = dict(_backend(schema).decode(token))
+        claims: dict[str, Any] = dict(_backend(schema).decode(token))  # type: ignore[arg-type]  # simplejwt says Token and takes text
     except TokenBackendError:
         raise InvalidToken from None
     if claims.get("kind") != kind or "epoch" not in claims or "exp" not in claims:
@@ -81,7 +81,7 @@ def verify_access(schema: str, token: str) -> tuple[User, dict[str, Any]]:
     """
     claims = _decode(schema, token, "access")
     user = _person(claims)
-    if RefreshToken.objects.filter(family=claims.get("family"), revoked_at__isnull=False).exists():
+    if RefreshToken.objects.filter(family=str(claims.get("family")), revoked_at__isnull=False).exists():
         raise InvalidToken
     return user, claims
 

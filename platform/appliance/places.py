@@ -131,8 +131,8 @@ def binaries(places: Places, package: str, needs: tuple[str, ...], probe: str) -
     copy = Path("/var/lib/cloison/programs") / package if places.user else places.data / "programs" / package
     for folder in needs:
         shutil.copytree(site / folder, copy / folder, dirs_exist_ok=True, symlinks=True)
-    for folder in [copy, *copy.parents][:3]:
-        folder.chmod(0o755)
+    for opened in [copy, *copy.parents][:3]:
+        opened.chmod(0o755)
     if not _runs(copy / needs[0] / probe, places):
         raise CannotStart(f"{copy / needs[0] / probe} cannot be run.", "Check that its file system allows programs.")
     return copy / needs[0]

@@ -18,7 +18,7 @@ from assistants.conversations.consumers import PageConsumer  # noqa: E402
 from isolation import context  # noqa: E402
 
 _router = ProtocolTypeRouter(
-    {"http": http_application, "websocket": URLRouter([path("ws/", PageConsumer.as_asgi())])},  # type: ignore[list-item]
+    {"http": http_application, "websocket": URLRouter([path("ws/", PageConsumer.as_asgi())])},
 )
 
 
@@ -31,4 +31,4 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "websocket.close", "code": 4404})
         return
     with context.use(None):
-        await _router(scope, receive, send)  # type: ignore[arg-type]
+        await _router(scope, receive, send)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from daphne.http_protocol import WebRequest
@@ -109,8 +109,8 @@ class WebServer(Server):  # type: ignore[misc]
         self,
         application: Any,
         port: int,
-        on_start: Callable[[], Awaitable[None]],
-        on_stop: Callable[[], Awaitable[None]],
+        on_start: Callable[[], Coroutine[Any, Any, None]],
+        on_stop: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         super().__init__(
             application,

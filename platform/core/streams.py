@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from typing import Any, cast
 
 from django.conf import settings
 from redis.asyncio import Redis
@@ -24,6 +25,29 @@ def client() -> Redis:
         )
         _clients[loop] = found
     return found
+
+
+Entry = tuple[bytes, dict[bytes, bytes]]  # an id and its fields
+
+
+async def entries(key: str, after: int, count: int) -> list[Entry]:
+    """What a stream with ids `<number>-0` holds after number `after`, oldest first. Raises `redis.RedisError`."""
+    return cast("list[Entry]", await client().xrange(key, min=f"({after}-0", count=count))
+
+
+async def last_number(key: str) -> int:
+    """The number of a stream's last entry; 0 where there is none."""
+    found = cast("list[Entry]", await client().xrevrange(key, count=1))
+    return number_of(found[0][0]) if found else 0
+
+
+def number_of(entry_id: bytes) -> int:
+    return int(entry_id.split(b"-", 1)[0])
+
+
+async def command(*words: Any) -> Any:
+    """A command that redis-py has no typed method for. Raises `redis.RedisError`."""
+    return await client().execute_command(*words)  # type: ignore[no-untyped-call]
 
 
 async def ping() -> None:

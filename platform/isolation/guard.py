@@ -120,7 +120,8 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', made.object_identity);
     EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', made.object_identity);
     EXECUTE format('CREATE POLICY gate ON %s AS RESTRICTIVE USING ((SELECT guard.here(%L)))', made.object_identity, s);
-    EXECUTE format('CREATE POLICY migrate ON %s TO {OWNER_ROLE} USING ((SELECT guard.can(%L, ''migrate'')))', made.object_identity, s);
+    EXECUTE format('CREATE POLICY migrate ON %s TO {OWNER_ROLE} USING ((SELECT guard.can(%L, ''migrate'')))',
+                   made.object_identity, s);
   END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION guard.lock_new_table() FROM PUBLIC;

@@ -19,5 +19,5 @@ class TenantFileSystemStorage(FileSystemStorage):
         super().__init__(**{"directory_permissions_mode": 0o700, "file_permissions_mode": 0o600, **kwargs})
 
     @property
-    def location(self) -> str:  # type: ignore[override]
+    def location(self) -> str:
         return f"{self.base_location}/{context.current().schema}"

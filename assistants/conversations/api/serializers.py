@@ -36,7 +36,7 @@ class MessageIn(serializers.Serializer[Any]):
 
 class MessageOut(serializers.ModelSerializer[Message]):
     id = serializers.UUIDField(source="public_id", read_only=True)
-    parent = serializers.UUIDField(source="parent.public_id", read_only=True, default=None)
+    parent = serializers.UUIDField(source="parent.public_id", read_only=True, default=None)  # type: ignore[assignment]
     run = serializers.SerializerMethodField()
 
     class Meta:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -18,6 +18,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import person
 from assistants.conversations import following, services
 from assistants.conversations.api.serializers import (
     AcceptedOut,
@@ -31,6 +32,7 @@ from assistants.conversations.api.serializers import (
 from assistants.conversations.models import Conversation, Message, Run
 from core.api import CursorPages, JSONRenderer
 from core.errors import NotFound
+from isolation import context
 
 SSE = "text/event-stream"
 KEY = OpenApiParameter(
@@ -57,7 +59,7 @@ class OldestFirst(CursorPagination):
 
 
 class NewestActive(CursorPages):
-    ordering = ("-active_at", "-id")
+    ordering = ("-active_at", "-id")  # type: ignore[assignment]
 
 
 def sse(event: bytes) -> bytes:
@@ -65,7 +67,7 @@ def sse(event: bytes) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (json.loads(event)["seq"], event)
 
 
-def streamed(body: AsyncIterator[bytes]) -> StreamingHttpResponse:
+def streamed(body: AsyncGenerator[bytes, None]) -> StreamingHttpResponse:
     response = StreamingHttpResponse(body, content_type=f"{SSE}; charset=utf-8")
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -80,13 +82,13 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, view
     queryset = Conversation.objects.none()
 
     def get_queryset(self) -> QuerySet[Conversation]:
-        return Conversation.objects.visible_to(self.request.user).select_related("assistant")  # type: ignore[attr-defined, no-any-return]
+        return Conversation.objects.visible_to(person(self.request)).select_related("assistant")
 
     @extend_schema(request=ConversationIn, responses={201: ConversationOut})
     def create(self, request: Request) -> Response:
         data = ConversationIn(data=request.data)
         data.is_valid(raise_exception=True)
-        made = services.create_conversation(owner=request.user, **data.validated_data)  # type: ignore[arg-type]
+        made = services.create_conversation(owner=person(request), **data.validated_data)
         return Response(ConversationOut(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=ConversationPatch, responses=ConversationOut)
@@ -111,10 +113,10 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
     queryset = Message.objects.none()
 
     def _conversation(self) -> Conversation:
-        found = Conversation.objects.visible_to(self.request.user).filter(public_id=self.kwargs["conversation"]).first()  # type: ignore[attr-defined]
+        found = Conversation.objects.visible_to(person(self.request)).filter(public_id=self.kwargs["conversation"]).first()
         if found is None:
             raise NotFound("There is no such conversation.")
-        return found  # type: ignore[no-any-return]
+        return found
 
     @extend_schema(responses=MessageOut(many=True))
     def list(self, request: Request, conversation: uuid.UUID) -> Response:
@@ -128,7 +130,7 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
         data.is_valid(raise_exception=True)
         asked = dict(data.validated_data)
         started = services.start_run(
-            owner=request.user,  # type: ignore[arg-type]
+            owner=person(request),
             conversation=conversation,
             content=asked.pop("content"),
             key=request.headers.get("Idempotency-Key", "")[:200] or None,
@@ -145,10 +147,10 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
         return streamed(_turn(request, accepted, started.run.public_id))
 
 
-async def _turn(request: Request, accepted: dict[str, Any], run: uuid.UUID) -> AsyncIterator[bytes]:
+async def _turn(request: Request, accepted: dict[str, Any], run: uuid.UUID) -> AsyncGenerator[bytes, None]:
     """The accepted turn as the first data line, then the run's events."""
     yield b"data: %s\n\n" % json.dumps(accepted).encode()
-    async for event in following.stream(user=request.user, schema=request._request.site.schema, run=run, after=0):  # type: ignore[arg-type, attr-defined]
+    async for event in following.stream(user=person(request), schema=context.current().schema, run=run, after=0):
         yield sse(event)
 
 
@@ -161,7 +163,7 @@ class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
     renderer_classes = [JSONRenderer, EventStreamRenderer]
 
     def get_queryset(self) -> QuerySet[Run]:
-        return Run.objects.visible_to(self.request.user).select_related("conversation", "question", "answer")  # type: ignore[attr-defined, no-any-return]
+        return Run.objects.visible_to(person(self.request)).select_related("conversation", "question", "answer")
 
     @extend_schema(
         parameters=[OpenApiParameter("after", int), OpenApiParameter("Last-Event-ID", int, OpenApiParameter.HEADER)],
@@ -177,10 +179,10 @@ class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
     @extend_schema(request=None, responses={202: RunOut})
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
-        async_to_sync(following.stop)(user=request.user, schema=request._request.site.schema, run=id)  # type: ignore[arg-type, attr-defined]
+        async_to_sync(following.stop)(user=person(request), schema=context.current().schema, run=id)
         return Response(RunOut(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
 
 
-async def _events(request: Request, run: uuid.UUID, after: int) -> AsyncIterator[bytes]:
-    async for event in following.stream(user=request.user, schema=request._request.site.schema, run=run, after=after):  # type: ignore[arg-type, attr-defined]
+async def _events(request: Request, run: uuid.UUID, after: int) -> AsyncGenerator[bytes, None]:
+    async for event in following.stream(user=person(request), schema=context.current().schema, run=run, after=after):
         yield sse(event)

@@ -1,5 +1,6 @@
 """The suite: servers of its own, whose addresses come by environment (tests/conftest.py); cheap passwords, no pace."""
 
+import logging
 import os
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 40)
@@ -8,4 +9,4 @@ os.environ.setdefault("CLOISON_GUARD_KEY", "ab" * 32)
 from config.settings.base import *  # noqa: E402, F403
 
 CLOISON_BUILTIN_PACE_MS = float(os.environ.get("CLOISON_BUILTIN_PACE_MS", "0"))
-LOGGING["loggers"]["httpx"] = {"level": "WARNING"}  # noqa: F405
+logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -70,19 +70,19 @@ class RequestChain:
         site = await self.resolve_site(host)
         if site is None:
             return problem_page(request, 404, "unknown_host", "Unknown host", "No site answers to this host.")
-        request.site = site  # type: ignore[attr-defined]
-        request.urlconf = site.urlconf  # type: ignore[attr-defined]
+        request.site = site
+        request.urlconf = site.urlconf
         try:
             await self.principals.resolve(request)
         except AppError as error:
             return problem_page(request, error.status, error.code, str(error.title), str(error.detail))
         request._messages = message_storage(request)  # type: ignore[attr-defined]
         with translation.override(self._language(request)):
-            request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
+            request.LANGUAGE_CODE = translation.get_language()
             self.csrf.process_request(request)
             response = await self.get_response(request)
-            response = self.csrf.process_response(request, response)  # type: ignore[arg-type]
-            response.headers.setdefault("Content-Language", request.LANGUAGE_CODE or "")  # type: ignore[attr-defined]
+            response = self.csrf.process_response(request, response)
+            response.headers.setdefault("Content-Language", request.LANGUAGE_CODE or "")
         request._messages.update(response)  # type: ignore[attr-defined]
         await self.principals.finish(request, response)
         if response.streaming:
