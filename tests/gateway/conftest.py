@@ -63,11 +63,17 @@ def simulator() -> Iterator[Provider]:
 
 
 @pytest.fixture
-async def provider(simulator: Provider, settings: Any) -> AsyncIterator[Provider]:
-    """The simulator with its counters at zero; the loop's HTTP session is closed after the test."""
+def provider(simulator: Provider, settings: Any) -> Provider:
+    """The simulator with its counters at zero, under a client of little patience."""
     settings.CLOISON_FIRST_TOKEN_TIMEOUT = 0.6
     settings.CLOISON_GAP_TIMEOUT = 0.4
     simulator.reset()
-    yield simulator
+    return simulator
+
+
+@pytest.fixture(autouse=True)
+async def closed_session() -> AsyncIterator[None]:
+    """The loop's HTTP session ends with its test."""
+    yield
     await session.close()
     await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from gateway.clients.sse import EventReader, EventTooLong
 from gateway.clients.watch import SilenceWatch
 from gateway.errors import (
     ContextTooLong,
+    NoPermittedModel,
     ProviderError,
     ProviderInvalid,
     ProviderRejected,
@@ -47,11 +48,13 @@ IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.IGNORECASE)
 class OpenAIClient:
     """`base` ends in `/v1`. Times out by the settings CLOISON_FIRST_TOKEN_TIMEOUT and CLOISON_GAP_TIMEOUT, in seconds.
 
-    A request is sent again (twice at most) only while nothing of the answer has been given out.
+    A request is sent again (twice at most) only while nothing of the answer has been given out. `local`: that nobody
+    listens at `base` means `NoPermittedModel`, because the one model that may see the question is down.
     """
 
     base: str
     key: str = field(default="", repr=False)
+    local: bool = False
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """Raises `ProviderError`. Closing the generator closes the provider's connection."""
@@ -103,9 +106,14 @@ class OpenAIClient:
                 body = json.loads(await response.content.read(8 * MAX_ERROR_BODY))
                 return tuple(str(row["id"]) for row in body["data"])
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ProviderUnavailable("The model's provider cannot be reached.") from error
+            raise ProviderUnavailable(f"Nobody answers at the model's address ({type(error).__name__}).") from error
         except (ValueError, KeyError, TypeError) as error:
             raise ProviderInvalid("The provider's list of models cannot be read.") from error
+
+    def _unreachable(self) -> ProviderError | NoPermittedModel:
+        if self.local:
+            return NoPermittedModel("The local model does not answer, and no other may.")
+        return ProviderUnavailable("The model's provider cannot be reached.")
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
@@ -155,7 +163,7 @@ class OpenAIClient:
                 f"{self.base}/chat/completions", data=body, headers=self._headers(), allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise _Again(ProviderUnavailable("The model's provider cannot be reached.")) from error
+            raise _Again(self._unreachable()) from error
         if (
             response.status == 200
             and response.content_type == "text/event-stream"
@@ -174,7 +182,7 @@ class OpenAIClient:
 class _Again(Exception):
     """The attempt failed with `error`, and another one `after` so many seconds may not."""
 
-    def __init__(self, error: ProviderError, after: float | None = None) -> None:
+    def __init__(self, error: ProviderError | NoPermittedModel, after: float | None = None) -> None:
         super().__init__(error.code)
         self.error = error
         self.after = after
