@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,15 @@ SETTINGS = {
     "io_method": "sync",
     "autovacuum_max_workers": "2",
 }
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead but not yet collected by its parent does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in {"Z", "X"}
 
 
 @dataclass(slots=True)
@@ -137,17 +147,22 @@ class Postgres:
 
     def _end_leftover(self) -> None:
         """A server that outlived a killed supervisor is asked to stop, so that exactly one owns the data."""
+        lock = self.folder / "postmaster.pid"
         try:
-            pid = int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            pid = int(lock.read_text().split("\n", 1)[0])
+            ours = str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return
-        if str(self.folder).encode() not in command:
-            return
-        os.kill(pid, signal.SIGINT)
-        deadline = time.monotonic() + 20
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        if ours:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+            deadline = time.monotonic() + 20
+            while _alive(pid) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        elif not _alive(pid):
+            # Killed, and nobody has collected it yet: PostgreSQL would take the dead process for a running server.
+            for stale in (lock, *self.places.sockets.glob(".s.PGSQL.*")):
+                stale.unlink(missing_ok=True)
 
     def _wait(self, log: Path) -> None:
         assert self.process
