@@ -1,0 +1,55 @@
+"""Files of people as responses: never shown by the browser as a page of this site."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import IO
+from urllib.parse import quote
+
+from django.core.files.storage import default_storage
+from django.core.handlers.asgi import ASGIRequest
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from documents.models import Document
+
+USER_FILE_POLICY = "sandbox; default-src 'none'"
+PART = 256 * 1024  # bytes
+# A browser never gets to interpret these, whatever it thinks of attachments.
+NEUTRAL = {"text/html": "application/octet-stream"}
+
+
+def original(request: HttpRequest, document: Document) -> HttpResponseBase:
+    """The uploaded file as a download, streamed."""
+    file = default_storage.open(document.path)
+    content_type = NEUTRAL.get(document.content_type, document.content_type)
+    response: HttpResponseBase
+    if isinstance(request, ASGIRequest):
+        response = StreamingHttpResponse(_parts(file), content_type=content_type)
+    else:
+        response = FileResponse(file, content_type=content_type)
+    response.headers["Content-Length"] = str(document.size)
+    return guarded(response, document.title, "attachment")
+
+
+def image(content: bytes, content_type: str, name: str) -> HttpResponse:
+    """A picture drawn by us from a person's file."""
+    response = HttpResponse(content, content_type=content_type)
+    response.headers["Cache-Control"] = "private, max-age=600"
+    guarded(response, name, "inline")
+    return response
+
+
+def guarded(response: HttpResponseBase, name: str, disposition: str) -> HttpResponseBase:
+    response.headers["Content-Disposition"] = f"{disposition}; filename*=UTF-8''{quote(name, safe='')}"
+    response.headers["Content-Security-Policy"] = USER_FILE_POLICY
+    return response
+
+
+async def _parts(file: IO[bytes]) -> AsyncIterator[bytes]:
+    try:
+        while part := await asyncio.to_thread(file.read, PART):
+            yield part
+    finally:
+        file.close()

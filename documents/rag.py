@@ -1,0 +1,50 @@
+"""Passages for an answer: what search finds, unless nothing of it has to do with the question."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from accounts.models import User
+from documents import search as searching
+from documents.models import Folder
+from documents.search import LONGEST_QUERY, Citation
+
+__all__ = ["Citation", "RAGService", "Searcher"]
+
+# A passage that holds less of the question's words than this, and means something else, supports no answer.
+ENOUGH_WORDS = 0.34
+ENOUGH_MEANING = 0.5  # cosine
+
+
+class Searcher(Protocol):
+    def __call__(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RAGService:
+    """Retrieval for a turn. Synchronous: asynchronous code goes through `isolation.in_thread`."""
+
+    searcher: Searcher = searching.search
+
+    def retrieve(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]:
+        """The passages that may support an answer, best first; none where the documents do not speak of the question.
+
+        `folders` are exclusive: of those that are gone or not this person's, nothing is found.
+        """
+        query = query.strip()[:LONGEST_QUERY]
+        if not query:
+            return []
+        if folders is not None:
+            folders = list(Folder.objects.visible_to(user).filter(public_id__in=folders).values_list("public_id", flat=True))
+            if not folders:
+                return []
+        found = self.searcher(user=user, query=query, folders=folders, top_k=top_k)
+        return found if any(is_relevant(citation) for citation in found) else []
+
+
+def is_relevant(citation: Citation) -> bool:
+    """Whether a passage holds enough of the question's words or of its meaning."""
+    return citation.coverage >= ENOUGH_WORDS or (citation.scores["vector"] or 0.0) >= ENOUGH_MEANING
