@@ -63,6 +63,7 @@ def start() -> None:
     POSTGRES.prepare(KEYS)
     REDIS.start()
     manage("migrate_tenants", DATABASE_MIGRATOR_URL=MIGRATOR_URL)
+    manage("fetch_weights")
 
 
 def stop() -> None:

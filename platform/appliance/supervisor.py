@@ -137,7 +137,7 @@ class Supervisor:
             self.redis = Redis(places, keys)
             self._step("Redis", self.redis.start)
             keys.update(REDIS_URL=self.redis.url)
-        pass
+        self._step("embedding model", lambda: self._manage("fetch_weights"))
         self._step("tables", lambda: self._manage("migrate_tenants"))
         if self.options.demo:
             self._step("demo data", lambda: self._manage("create_demo"))

@@ -71,7 +71,10 @@ def saved(document: object) -> bytes:
 def bomb(megabytes: int = 600) -> bytes:
     """A small docx that unpacks to `megabytes`."""
     out = io.BytesIO(docx("before"))
-    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("word/big.xml", "w", force_zip64=True) as member:
+    with (
+        zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("word/big.xml", "w", force_zip64=True) as member,
+    ):
         for _ in range(megabytes):
             member.write(bytes(1024 * 1024))
     return out.getvalue()

@@ -1,0 +1,134 @@
+"""Several web processes and their deaths: a stream resumes anywhere, and a dead process's run ends honestly."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.people import House
+from tests.wire import ask, client, socket, sse, text_of
+
+
+@pytest.fixture
+def second(live: Live, tmp_path: Path) -> Iterator[Live]:
+    """A second web process on the same servers, whose answers take several seconds."""
+    port, log = free_port(), tmp_path / "web2.log"
+    process = start_process("serve", "--port", str(port), log=log, CLOISON_BUILTIN_PACE_MS="400")
+    try:
+        wait_for_port(port, process, log)
+        yield dataclasses.replace(live, port=port, web=process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(25)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+async def wait_for_text(live: Live, run: str, house: House, seconds: float = 10) -> None:
+    """Until some of the answer was told."""
+    from core import streams
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if any(b'"type":"delta"' in fields[b"e"] for _id, fields in await streams.entries(f"run:{house.schema}:{run}", 0, 100)):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("no text was told")
+
+
+async def test_another_process_follows_and_stops_a_run(live: Live, second: Live, acme: House) -> None:
+    member = acme.person("member")
+    async with client(second, member) as there, client(live, member) as here:
+        started = await ask(there, "Bonjour")
+        run = started["run"]["id"]
+        await wait_for_text(second, run, acme)
+        begun = time.monotonic()
+        await here.post(f"/api/v1/runs/{run}/stop/")
+        events = await sse(here, f"/api/v1/runs/{run}/events/")
+        seconds = time.monotonic() - begun
+        answer = (await here.get(f"/api/v1/conversations/{started['conversation']}/messages/")).json()["results"][1]
+
+    assert events[-1]["type"] == "run.stopped"
+    assert seconds < 3
+    assert answer["content"] == text_of(events) != ""
+
+
+async def test_a_killed_processs_run_ends_and_keeps_every_shown_character(live: Live, second: Live, acme: House) -> None:
+    member = acme.person("member")
+    async with client(second, member) as there:
+        started = await ask(there, "Bonjour")
+    run = started["run"]["id"]
+    await wait_for_text(second, run, acme)
+
+    second.web.send_signal(signal.SIGKILL)
+    second.web.wait(10)
+    begun = time.monotonic()
+    async with client(live, member) as here:
+        events = await sse(here, f"/api/v1/runs/{run}/events/")
+        seconds = time.monotonic() - begun
+        answer = (await here.get(f"/api/v1/conversations/{started['conversation']}/messages/")).json()["results"][1]
+        again = await sse(here, f"/api/v1/runs/{run}/events/")
+
+    assert events[-1]["type"] == "run.interrupted"
+    assert seconds <= 15
+    assert answer["content"] == text_of(events) != ""
+    assert again == events
+
+
+async def test_sigterm_lets_runs_be_told_whole_and_closes_sockets_with_1012(live: Live, second: Live, acme: House) -> None:
+    import websockets
+
+    member = acme.person("member")
+    async with socket(second, member) as page:
+        await page.send(type="message.send", content="Bonjour", key="restart")
+        run = (await page.receive())["run"]["id"]
+        await wait_for_text(second, run, acme)
+        second.web.send_signal(signal.SIGTERM)
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            while True:
+                await page.receive()
+    async with client(live, member) as here:
+        events = await sse(here, f"/api/v1/runs/{run}/events/")
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+    assert events[-1]["type"] in {"run.interrupted", "run.completed"}
+    assert text_of(events) != ""
+    assert second.web.wait(25) == 0
+
+
+async def test_a_run_nobody_was_told_of_is_found_by_the_sweep(live: Live, acme: House, owner: psycopg.Connection) -> None:
+    from asgiref.sync import sync_to_async
+
+    from assistants.conversations import services
+    from isolation import context
+
+    member = acme.person("member")
+
+    def start() -> str:
+        from django.db import connections
+
+        try:
+            with context.use(member.context):
+                # No host lives in this process: nobody is woken.
+                return str(services.start_run(owner=member.user, conversation=None, content="Bonjour").run.public_id)
+        finally:
+            connections.close_all()
+
+    run = await sync_to_async(start, thread_sensitive=False)()
+    async with client(live, member) as http:
+        events = await sse(http, f"/api/v1/runs/{run}/events/")
+
+    assert events[-1]["type"] == "run.completed"
