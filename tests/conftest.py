@@ -63,6 +63,16 @@ def houses(owner: psycopg.Connection, django_db_blocker: object) -> Iterator[dic
         yield {str(name).lower(): House(str(name), str(schema)) for name, schema in rows}
 
 
+@pytest.fixture(autouse=True)
+def outside() -> Iterator[None]:
+    """Every test starts and ends outside any tenant: Django's test client leaves a request's context behind."""
+    from isolation import context
+
+    context.enter(None)
+    yield
+    context.enter(None)
+
+
 KEPT_TABLES = ("django_%", "auth_%", "accounts_user", "profiles_assistant")
 
 

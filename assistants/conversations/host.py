@@ -20,6 +20,7 @@ from assistants.conversations import events, services, wakeups
 from assistants.conversations.answers import Answered, AnswerService, Delta, Retrieved, Routed, Used
 from assistants.conversations.events import EventWriter, Reader, RunLog, stream_key
 from assistants.conversations.models import Run
+from core import streams
 from core.errors import AppError
 from documents.rag import RAGService
 from gateway.router import LLMRouter
@@ -82,6 +83,7 @@ class RunHost:
             await asyncio.wait(self._tasks, timeout=5)
         await self.writer.stop()
         await self.reader.stop()
+        await streams.close()
 
     def wake(self, here: Context, run_id: int) -> None:
         """A run was committed: take it, unless the loop is gone."""

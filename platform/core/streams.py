@@ -27,6 +27,12 @@ def client() -> Redis:
     return found
 
 
+async def close() -> None:
+    """Give the running loop's connections back; the next call opens new ones."""
+    if found := _clients.pop(asyncio.get_running_loop(), None):
+        await found.aclose()
+
+
 Entry = tuple[bytes, dict[bytes, bytes]]  # an id and its fields
 
 
