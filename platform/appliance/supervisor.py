@@ -23,6 +23,7 @@ from appliance.redis_server import Redis
 from isolation import guard
 from isolation.context import MIGRATOR_ROLE
 
+MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 RESTART_AFTER = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds; a child that dies at once again waits longer, never over 5 s
 STEADY = 30.0  # seconds after which a child counts as healthy again
 STOP_WITHIN = 9.0  # seconds for web, worker and beat together; the servers get what is left of ten
@@ -48,7 +49,7 @@ class Child:
     def start(self) -> None:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).resolve().parents[2] / "manage.py"), *self.command],
+                [sys.executable, str(MANAGE), *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -137,10 +138,7 @@ class Supervisor:
             self.redis = Redis(places, keys)
             self._step("Redis", self.redis.start)
             keys.update(REDIS_URL=self.redis.url)
-        self._step("embedding model", lambda: self._manage("fetch_weights"))
-        self._step("tables", lambda: self._manage("migrate_tenants"))
-        if self.options.demo:
-            self._step("demo data", lambda: self._manage("create_demo"))
+        self._manage("prepare", *(["--demo"] if self.options.demo else []))
 
     def _take_lock(self) -> None:
         path = self.options.data / "lock"
@@ -173,30 +171,39 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _manage(self, *command: str) -> str:
-        """Run one management command to its end; its last line says how it went."""
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__).resolve().parents[2] / "manage.py"), *command],
-            capture_output=True,
-            text=True,
-            env=self._environment(),
-            check=False,
-        )
-        if done.returncode:
-            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
-            raise CannotStart(f"`manage.py {' '.join(command)}` failed:\n{tail}", "Mend what it says, then start again.")
-        lines = done.stdout.strip().splitlines()
-        return lines[-1] if lines else ""
+    def _manage(self, *command: str) -> None:
+        """Run one management command to its end, saying each line it prints. Raises `CannotStart` with its last words."""
+        log = self.options.data / "log" / f"{command[0]}.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, str(MANAGE), *command],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=self._environment(),
+                preexec_fn=dies_with_us(signal.SIGTERM),
+            )
+            assert process.stdout
+            for line in process.stdout:
+                self.say(f"  {line.rstrip()}")
+            process.wait()
+        if process.returncode and not self.stopping:
+            tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-8:])
+            raise CannotStart(
+                f"`manage.py {' '.join(command)}` failed:\n{tail}", f"Mend what it says, then start again (log: {log})."
+            )
 
     def _serve(self) -> None:
         environment, logs = self._environment(), self.options.data / "log"
         web = Child(("serve", "--port", str(self.options.port)), environment, logs / "web.log")
         worker = Child(("worker",), environment, logs / "worker.log")
         beat = Child(("beat",), environment, logs / "beat.log")
-        self.children = [web, worker, beat]
-        for child in self.children:
+        # One after another: three Pythons that start at once on two cores keep the first page waiting.
+        for child in (web, worker, beat):
             child.start()
-        self._step("web", lambda: self._wait_for_web(web))
+            self.children.append(child)
+            if child is web:
+                self._step("web", lambda: self._wait_for_web(web))
 
     def _wait_for_web(self, web: Child) -> None:
         deadline = time.monotonic() + WEB_READY_SECONDS

@@ -22,6 +22,7 @@ OWNER_ID = 1  # The administrator of each tenant owns the demo folder.
 
 
 class Command(BaseCommand):
+    requires_system_checks: list[str] = []
     help = "Create the demo tenants, accounts, documents and assistants."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
+    requires_system_checks: list[str] = []
     help = "Fetch and verify the embedding weights; without them search falls back to the lexical embedder."
 
     def handle(self, *args: Any, **options: Any) -> None:
