@@ -21,6 +21,7 @@ import sys
 import time
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,6 +75,14 @@ class Plan:
     expect_tokens: int = 0
     fresh: bool = False
     """a new connection for each request"""
+    host: str = ""
+    """the Host that is sent, where it is not the address itself"""
+    end: bytes = b'"done"'
+    """what the frame that ends an answer holds (websockets)"""
+    failed: tuple[bytes, ...] = (b'"error"',)
+    """what a frame that tells of a failure holds (websockets)"""
+    path: Callable[[], str] | None = None
+    """the path of each new connection, where it holds something that serves once"""
 
 
 class Scan:
@@ -192,6 +201,8 @@ class WsConnection(asyncio.Protocol):
         self.outcome: Outcome | None = None
         self.scan: Scan | None = None
         self.keep = True
+        self.end: bytes = b""
+        self.failed: tuple[bytes, ...] = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -260,10 +271,10 @@ class WsConnection(asyncio.Protocol):
             self.settle("closed by server")
         elif opcode in (0, 1, 2) and self.scan:
             self.scan.feed(payload)
-            if b'"done"' in payload:
+            if self.end in payload:
                 self.settle()
-            elif b'"error"' in payload and self.outcome:
-                self.outcome.error = payload[:80].decode(errors="replace")
+            elif self.outcome and any(mark in payload for mark in self.failed):
+                self.outcome.error = payload[:160].decode(errors="replace")
                 self.settle()
 
     def write_frame(self, opcode: int, payload: bytes) -> None:
@@ -297,7 +308,7 @@ class Client:
         self.plan = plan
         parts = urlsplit(plan.url)
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
-        self.netloc, self.path = parts.netloc, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self.netloc, self.path = plan.host or parts.netloc, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self.ws = parts.scheme == "ws"
         self.idle: list[HttpConnection | WsConnection] = []
         self.outcomes: list[Outcome] = []
@@ -320,7 +331,9 @@ class Client:
         loop = asyncio.get_running_loop()
         if self.ws:
             _, made = await asyncio.wait_for(loop.create_connection(WsConnection, self.host, self.port), self.plan.timeout)
-            await made.handshake(self.netloc, self.path, self.plan.headers, self.plan.timeout)
+            made.end, made.failed = self.plan.end, self.plan.failed
+            path = await asyncio.to_thread(self.plan.path) if self.plan.path else self.path
+            await made.handshake(self.netloc, path, self.plan.headers, self.plan.timeout)
             return made
         _, plain = await asyncio.wait_for(loop.create_connection(HttpConnection, self.host, self.port), self.plan.timeout)
         return plain
