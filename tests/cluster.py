@@ -41,9 +41,14 @@ for name in ("OPENAI_API_KEY", "OPENAI_API_BASE", "ANTHROPIC_API_KEY", "ANTHROPI
     os.environ.pop(name, None)  # The suite talks to its own simulator only.
 
 
+STRAY = DATA / "stray-connections"
+"""Written by `socket_guard` in every process of the product; empty at the end."""
+
+
 def environment(**more: str) -> dict[str, str]:
-    """For a process of the product: the suite's servers, and `platform/` where modules are looked for."""
-    return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}", "PYTHONWARNINGS": "default", **more}
+    """For a process of the product: the suite's servers, `platform/` where modules are looked for, the socket guard."""
+    path = f"{ROOT}:{ROOT / 'platform'}:{ROOT / 'tests' / 'socket_guard'}"
+    return {**os.environ, "PYTHONPATH": path, "CLOISON_SOCKET_GUARD_LOG": str(STRAY), "PYTHONWARNINGS": "default", **more}
 
 
 def manage(*command: str, **more: str) -> str:
@@ -63,7 +68,7 @@ def start() -> None:
     POSTGRES.prepare(KEYS)
     REDIS.start()
     manage("migrate_tenants", DATABASE_MIGRATOR_URL=MIGRATOR_URL)
-    manage("fetch_weights")
+    manage("fetch_weights", CLOISON_SOCKET_GUARD_LOG="")  # The one call that is meant to leave.
 
 
 def stop() -> None:

@@ -165,3 +165,5 @@ def live(houses: dict[str, House], tmp_path_factory: pytest.TempPathFactory) -> 
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    # Import, start, upload, parse, answer: nothing went beyond this machine.
+    assert not cluster.STRAY.exists(), cluster.STRAY.read_text()
