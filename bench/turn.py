@@ -185,7 +185,7 @@ def holds(target: Target, streams: int) -> tuple[bool, dict[str, float]]:
         ok = not got["errors"] and late <= 100 and gap <= 250 and stretch <= 1.08
         print(
             f"  {target.name}: {streams} streams {'held' if ok else 'not held'}: delay p99 {late:.0f} ms, gap p99 {gap:.0f} ms,"
-            f" {got['cpu_us_token']:.0f} µs a token, core use {got['core_use']:.2f}, stretch {stretch:.2f}, {got['errors'] or ''}",
+            f" {got['cpu_us_token']:.0f} µs a token, use {got['core_use']:.2f}, stretch {stretch:.2f}, {got['errors'] or ''}",
             file=sys.stderr,
             flush=True,
         )

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from gateway import catalogue
+from gateway import catalogue, embedding
 from gateway.catalogue import BUILTIN, BUILTIN_MODEL, ModelInfo
 from gateway.clients.builtin import BuiltinClient
 from gateway.errors import NoPermittedModel
@@ -70,7 +70,7 @@ class LLMRouter:
 
     def _client(self, model: ModelInfo) -> ChatClient:
         if model.provider == BUILTIN:
-            return BuiltinClient()
+            return BuiltinClient(similarity=embedding.similarity)
         from gateway.clients.openai import OpenAIClient
 
         provider = catalogue.provider_of(model)

@@ -108,7 +108,9 @@ async def test_a_number_in_brackets_in_a_document_is_not_taken_for_a_citation() 
 
 async def test_meaning_finds_what_shares_no_word() -> None:
     request = ChatRequest(model="builtin", messages=(ChatMessage("user", "Puis-je rester chez moi ?"),), passages=PASSAGES[:1])
-    by_meaning = BuiltinClient(similarity=lambda question, texts: [0.9 if "ouvert" in text else 0.1 for text in texts])
+    by_meaning = BuiltinClient(
+        similarity=lambda language: lambda question, texts: [0.9 if "ouvert" in text else 0.1 for text in texts]
+    )
 
     events = [event async for event in by_meaning.stream(request)]
 

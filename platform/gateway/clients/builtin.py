@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -38,16 +38,16 @@ TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class BuiltinClient:
-    """Needs no network and no weights. `similarity`, where given, lets sentences answer that share no word with the question."""
+    """Needs no network and no weights. `similarity` (by the question's language) lets a sentence answer in other words."""
 
-    similarity: Similarity | None = None
+    similarity: Callable[[str], Similarity | None] = lambda language: None
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """Quotations with their passages' numbers, or a plain statement that there is no answer (`grounded` is False)."""
         question = request.question or next((m.content for m in reversed(request.messages) if m.role == "user"), "")
         spoken = request.language or languages.of_question(question, _default(request))
         # Words of each passage are stemmed: tens of milliseconds that other streams of this loop must not wait for.
-        found = await asyncio.to_thread(_select, question, request, spoken, self.similarity)
+        found = await asyncio.to_thread(_select, question, request, spoken, self.similarity(spoken))
         text = _compose(found, spoken, bool(request.passages))
         pace = settings.CLOISON_BUILTIN_PACE_MS / 1000
         for group in GROUP.findall(text):

@@ -21,7 +21,7 @@ MOST = 4  # sentences of an answer
 LONGEST = 600  # characters of a quotation
 ANSWERS = 0.42  # of the question's weight that a sentence and what stands around it must carry
 ALONE = 0.28  # of that, what the sentence itself must carry
-ALIKE = 0.58  # similarity by meaning that stands in for shared words
+ALIKE = 0.45  # similarity by meaning that stands in for shared words
 NEAR_BEST = 0.72  # of the best score, for a sentence to be quoted beside it
 SAME = 0.75  # share of words in common that makes two sentences one
 AROUND = 0.4  # weight of a word that stands in the heading, the title or the sentence before, and not in the sentence
@@ -183,7 +183,7 @@ def _match(word: str, words: frozenset[str]) -> float:
 
 def _add_meaning(question: str, candidates: list[_Candidate], similarity: Similarity) -> None:
     """Let likeness by meaning count as much as shared words, for the candidates worth the computation."""
-    worthy = sorted(candidates, key=lambda c: (-c.score, c.order))[:24]
+    worthy = sorted(candidates, key=lambda c: (-c.score, c.order))[:16]
     for candidate, alike in zip(worthy, similarity(question, [c.sentence.quotable for c in worthy]), strict=True):
         if alike >= ALIKE:
             candidate.alone = max(candidate.alone, ALONE)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.types import Embedder
 
-__all__ = ["LEXICAL", "MINILM", "MULTILINGUAL", "by_id", "for_language", "loaded"]
+__all__ = ["LEXICAL", "MINILM", "MULTILINGUAL", "by_id", "for_language", "loaded", "similarity"]
 
 MINILM: Final = 1
 MULTILINGUAL: Final = 2
@@ -53,6 +53,19 @@ def by_id(model_id: int) -> Embedder:
 def loaded(model_id: int) -> Embedder | None:
     """The instance if this process has it already; never loads one."""
     return _made.get(model_id) if _made_by == os.getpid() else None
+
+
+def similarity(language: str) -> Callable[[str, Sequence[str]], Sequence[float]] | None:
+    """How alike a question in `language` and each of some texts are (cosine), if this process has the embedder loaded already."""
+    embedder = loaded(MINILM if language == "en" else MULTILINGUAL)
+    if embedder is None:
+        return None
+
+    def alike(question: str, texts: Sequence[str]) -> Sequence[float]:
+        vectors = embedder.embed([question, *texts])
+        return [float(value) for value in vectors[1:] @ vectors[0]]
+
+    return alike
 
 
 def _minilm() -> Embedder:
