@@ -8,6 +8,7 @@ from django.contrib.auth.hashers import make_password
 
 from accounts.models import User
 from core.errors import AppError
+from isolation import context
 
 
 class WrongCredentials(AppError):
@@ -44,3 +45,12 @@ def authenticate(*, email: str, password: str) -> User:
     if not user.check_password(password) or not user.is_active:
         raise WrongCredentials
     return user
+
+
+def change_profile(*, user: User, first_name: str, last_name: str, language: str) -> None:
+    """Change one's own name and language; names are cut at 100 characters."""
+    user.first_name, user.last_name = first_name.strip()[:100], last_name.strip()[:100]
+    user.language = language
+    # A person's context cannot write their own row: it also holds their role.
+    with context.use(context.auth(context.current().schema)):
+        user.save(update_fields=["first_name", "last_name", "language"])

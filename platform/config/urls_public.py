@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from config import metrics_view
+from tenants.web import operator_front
 
 handler400 = "core.views.bad_request"
 handler403 = "core.views.forbidden"
@@ -12,5 +13,6 @@ handler404 = "core.views.not_found"
 handler500 = "core.views.server_error"
 
 urlpatterns = [
+    path("", operator_front, name="operator"),
     path("metrics", metrics_view.metrics, name="metrics"),
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from tenants.web import tenant_css
+
 handler400 = "core.views.bad_request"
 handler403 = "core.views.forbidden"
 handler404 = "core.views.not_found"
@@ -17,6 +19,10 @@ api = [
 ]
 
 urlpatterns = [
+    path("", include("accounts.urls")),
+    path("", include("assistants.conversations.urls")),
+    path("", include("documents.urls")),
+    path("tenant.css", tenant_css, name="tenant-css"),
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

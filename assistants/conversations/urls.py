@@ -1,0 +1,10 @@
+from django.urls import path
+
+from assistants.conversations import web
+
+urlpatterns = [
+    path("", web.new, name="chat"),
+    path("c/<uuid:public_id>/", web.conversation, name="conversation"),
+    path("c/<uuid:public_id>/delete/", web.delete, name="conversation-delete"),
+    path("send/", web.send, name="send"),
+]
