@@ -1,4 +1,4 @@
-"""Elements → chunks: passages of about 220 words' worth of tokens, whole sentences, never across a chapter's heading."""
+"""Elements → chunks: passages of about 220 tokens, whole sentences, not across a heading or the end of a page."""
 
 from __future__ import annotations
 
@@ -75,13 +75,16 @@ def _spans(parsed: Parsed, target: int) -> Iterator[list[_Piece]]:
     fresh = 0  # tokens in the run that no earlier chunk holds
     for piece in _pieces(parsed, target):
         full = size + piece.tokens > target
-        section = piece.is_heading and size >= SMALLEST and not all(p.is_heading for p in run)
-        if run and fresh and (full or section):
-            run, kept = _close(run, piece, section)
+        headings_only = all(p.is_heading for p in run)
+        section = piece.is_heading and size >= SMALLEST and not headings_only
+        # A citation's page is exact unless a sentence runs over the page's end.
+        leaf = not headings_only and piece.page != run[-1].page and not _runs_on(parsed.text, run[-1], piece)
+        if run and fresh and (full or section or leaf):
+            kept, moved, repeated = _close(run, piece, section or leaf, target)
             yield kept
-            size, fresh = sum(p.tokens for p in run), 0
-            if size + piece.tokens > target:
-                run, size = [], 0
+            run = moved or repeated
+            size = sum(p.tokens for p in run)
+            fresh = size if moved else 0
         run.append(piece)
         size += piece.tokens
         fresh += piece.tokens
@@ -89,16 +92,24 @@ def _spans(parsed: Parsed, target: int) -> Iterator[list[_Piece]]:
         yield run
 
 
-def _close(run: list[_Piece], following: _Piece, section: bool) -> tuple[list[_Piece], list[_Piece]]:
-    """What the next run starts with, and the finished run: headings at its end move on, and a short last sentence repeats."""
-    kept = list(run)
-    moved: list[_Piece] = []
+def _runs_on(text: str, last: _Piece, following: _Piece) -> bool:
+    """Whether a sentence goes on over the end of a page."""
+    ended = text[last.end - 1] in '.!?…:;»”")'
+    return not (ended or last.is_heading or following.is_heading) and text[following.start].islower()
+
+
+def _close(run: list[_Piece], following: _Piece, section: bool, target: int) -> tuple[list[_Piece], list[_Piece], list[_Piece]]:
+    """The finished run, the headings at its end that belong to what follows, and the short sentence that repeats there."""
+    kept, moved = list(run), list[_Piece]()
     while len(kept) > 1 and kept[-1].is_heading:
         moved.insert(0, kept.pop())
-    if moved or section or following.opens or following.is_heading:
-        return moved, kept
+    if sum(p.tokens for p in moved) + following.tokens > target:
+        return run, [], []
+    if moved or section or following.opens:
+        return kept, moved, []
     last = kept[-1]
-    return ([last] if len(kept) > 1 and last.tokens <= OVERLAP else []), kept
+    repeats = len(kept) > 1 and last.tokens <= OVERLAP and last.tokens + following.tokens <= target
+    return kept, [], [last] if repeats else []
 
 
 def _pieces(parsed: Parsed, target: int) -> Iterator[_Piece]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.core.files.base import ContentFile
 
 
-def pdf(*pages: Sequence[str], password: str | None = None, rotate: int = 0) -> bytes:
+def pdf(*pages: Sequence[str], password: str | None = None, rotate: int = 0, top: float = 780.0) -> bytes:
     """A PDF whose pages hold these lines; a line that begins with `# ` is set larger. No line: a page without text."""
     from reportlab.lib.pagesizes import A4
     from reportlab.pdfgen.canvas import Canvas
@@ -18,7 +18,7 @@ def pdf(*pages: Sequence[str], password: str | None = None, rotate: int = 0) -> 
     canvas = Canvas(out, pagesize=A4, encrypt=password)
     for lines in pages:
         canvas.setPageRotation(rotate)
-        height = 780.0
+        height = top
         for line in lines:
             heading = line.startswith("# ")
             canvas.setFont("Helvetica", 18 if heading else 11)
