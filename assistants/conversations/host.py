@@ -72,11 +72,19 @@ class RunHost:
         wakeups.listen(self.wake)
         self._sweep = self._loop.create_task(self._sweep_forever(), name="run sweep")
 
-    async def stop(self) -> None:
-        """The text so far is stored, runs end as interrupted, and nothing is left half-told."""
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._tasks)
+
+    def drain(self) -> None:
+        """Take no new runs: other processes' sweeps find them."""
         wakeups.forget(self.wake)
         if self._sweep:
             self._sweep.cancel()
+
+    async def stop(self) -> None:
+        """The text so far is stored, runs end as interrupted, and nothing is left half-told."""
+        self.drain()
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

@@ -167,6 +167,7 @@ class Supervisor:
             **os.environ,
             "CLOISON_DATA_DIR": str(self.options.data),
             "CLOISON_PORT": str(self.options.port),
+            "CLOISON_DRAIN_SECONDS": os.environ.get("CLOISON_DRAIN_SECONDS", "6"),
             "CLOISON_DEMO": "1" if self.options.demo else "0",
             "PYTHONUNBUFFERED": "1",
         }

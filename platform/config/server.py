@@ -9,8 +9,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from daphne.http_protocol import WebRequest
 from daphne.server import Server, reactor  # Installs the asyncio reactor: imported before anything else of Twisted.
@@ -21,12 +20,21 @@ from core.errors import problem
 
 logger = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 20.0
 FORM_OVERHEAD = 64 * 1024  # bytes of multipart framing around a file of the largest size
 LARGEST_FRAME = 64 * 1024  # bytes of one websocket message
 CLOSE_TOO_LARGE = 1009  # RFC 6455, section 7.4.1
 CLOSE_RESTART = 1012  # IANA registry: service restart
 UPLOADS = (b"/api/v1/documents/",)
+
+
+class LoopService(Protocol):
+    """What lives on the server's loop beside requests: starts with it, takes no new work while it drains, then stops."""
+
+    @property
+    def is_busy(self) -> bool: ...
+    async def start(self) -> None: ...
+    def drain(self) -> None: ...
+    async def stop(self) -> None: ...
 
 
 class BoundedRequest(WebRequest):  # type: ignore[misc]
@@ -103,15 +111,9 @@ class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
 
 
 class WebServer(Server):  # type: ignore[misc]
-    """Daphne's server with our protocols, a start hook on its loop, and a drain."""
+    """Daphne's server with our protocols, the host of runs on its loop, and a drain."""
 
-    def __init__(
-        self,
-        application: Any,
-        port: int,
-        on_start: Callable[[], Coroutine[Any, Any, None]],
-        on_stop: Callable[[], Coroutine[Any, Any, None]],
-    ) -> None:
+    def __init__(self, application: Any, port: int, host: LoopService) -> None:
         super().__init__(
             application,
             endpoints=[f"tcp:port={port}:interface={os.environ.get('CLOISON_BIND', '127.0.0.1')}"],
@@ -123,12 +125,12 @@ class WebServer(Server):  # type: ignore[misc]
             websocket_max_frame_size=16 * LARGEST_FRAME,
             application_close_timeout=30,
         )
-        self.on_start, self.on_stop = on_start, on_stop
+        self.host = host
         self.draining = False
         self.tasks: list[asyncio.Task[None]] = []
 
     def serve(self) -> None:
-        """Until SIGTERM or SIGINT, and then until the open answers have ended or `DRAIN_SECONDS` have passed."""
+        """Until SIGTERM or SIGINT, and then until the open answers have ended or CLOISON_DRAIN_SECONDS have passed."""
         self.ready_callable = self._started
         self.run()
 
@@ -146,7 +148,7 @@ class WebServer(Server):  # type: ignore[misc]
         loop = asyncio.get_event_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain_soon)
-        self.tasks = [loop.create_task(self.on_start())]
+        self.tasks = [loop.create_task(self.host.start())]
 
     def _drain_soon(self) -> None:
         if not self.draining:
@@ -162,15 +164,16 @@ class WebServer(Server):  # type: ignore[misc]
         for protocol in list(self.connections):
             if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
                 close(protocol, CLOSE_RESTART, b"restart")
-        deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
+        self.host.drain()
+        deadline = asyncio.get_running_loop().time() + settings.CLOISON_DRAIN_SECONDS
         while self._busy() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (Daphne tells nobody)
             await asyncio.sleep(0.05)
-        await self.on_stop()
+        await self.host.stop()
         self.stop()
 
     def _busy(self) -> bool:
-        """Whether a request is still being answered."""
-        return any(
+        """Whether a request is still being answered, or a run still told."""
+        return self.host.is_busy or any(
             not isinstance(protocol, WebSocketProtocol)
             and "disconnected" not in details
             and (task := details.get("application_instance")) is not None

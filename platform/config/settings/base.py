@@ -182,6 +182,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
+CLOISON_DRAIN_SECONDS = environment.number("CLOISON_DRAIN_SECONDS", 20)  # how long open answers may go on after SIGTERM
 CLOISON_DEMO = environment.flag("CLOISON_DEMO")
 CLOISON_DEMO_PASSWORD = environment.text("CLOISON_DEMO_PASSWORD", "cloison-demo-2026")
 CLOISON_FIRST_TOKEN_TIMEOUT = environment.number("CLOISON_FIRST_TOKEN_TIMEOUT", 30)  # seconds

@@ -26,4 +26,4 @@ class Command(BaseCommand):
         from config.asgi import application
         from config.server import WebServer
 
-        WebServer(application, options["port"], on_start=host.start, on_stop=host.stop).serve()
+        WebServer(application, options["port"], host).serve()
