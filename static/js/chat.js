@@ -100,8 +100,8 @@ class Answer {
     if (this.folds.querySelector(".steps")) return;
     const steps = copyOf("t-steps");
     const documents = new Set(event.citations.map((citation) => citation.document)).size;
-    const summary = event.citations.length ? word("read", { documents, passages: event.citations.length }) : word("read.none");
-    slot(steps, "summary").textContent = summary;
+    const name = ["read.none", "read.one"][documents] ?? "read";
+    slot(steps, "summary").textContent = word(name, { documents, passages: event.citations.length });
     slot(steps, "search").textContent = word("search.step");
     const seconds = (event.seconds ?? 0).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
     slot(steps, "time").textContent = word("seconds", { n: seconds });
@@ -240,8 +240,11 @@ function began(accepted) {
   thread.dataset.conversation = conversation;
   form.elements.conversation.value = conversation;
   history.pushState({}, "", `/c/${conversation}/`);
-  const title = document.getElementById("title");
+  const title = document.createElement("h1");
+  title.id = "title";
+  title.className = "truncate";
   title.textContent = accepted.title;
+  document.getElementById("title").replaceWith(title);
   document.title = document.title.replace(/^.*?(?= · )/, accepted.title);
   for (const link of document.querySelectorAll("#recent [aria-current]")) link.removeAttribute("aria-current");
   const link = document.createElement("a");
@@ -253,7 +256,22 @@ function began(accepted) {
   link.append(text);
   const item = document.createElement("li");
   item.append(link);
-  document.getElementById("today")?.prepend(item);
+  today().prepend(item);
+}
+
+/** The list of today's conversations, which the first one of the day begins. */
+function today() {
+  const known = document.getElementById("today");
+  if (known) return known;
+  const recent = document.getElementById("recent");
+  if (!recent.querySelector("ul")) recent.replaceChildren();
+  const heading = document.createElement("h2");
+  heading.className = "nav-title";
+  heading.textContent = word("today");
+  const group = document.createElement("ul");
+  group.id = "today";
+  recent.prepend(heading, group);
+  return group;
 }
 
 form.addEventListener("submit", (event) => {
