@@ -10,7 +10,13 @@ from tests import cluster
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=cluster.ROOT, env=cluster.environment(), capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        cwd=cluster.ROOT,
+        env=cluster.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
