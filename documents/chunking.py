@@ -11,7 +11,7 @@ from documents import languages
 from documents.parsing.elements import Element, Line, Parsed
 
 TARGET = 220  # tokens, estimated: MiniLM's window is 256
-SMALLEST = 40  # tokens: a shorter chunk joins its neighbour where it may
+SMALLEST = 25  # tokens: a shorter chunk joins its neighbour where it may
 OVERLAP = 32  # tokens at most that two chunks of one paragraph share: one sentence
 PER_TOKEN = 4.4  # characters of western prose that make a token, more or less
 SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'»”)\]]*|\n)(?=\s)")

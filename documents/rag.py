@@ -16,7 +16,8 @@ __all__ = ["Citation", "RAGService", "Searcher"]
 
 # A passage that holds less of the question's words than this, and means something else, supports no answer.
 ENOUGH_WORDS = 0.34
-ENOUGH_MEANING = 0.5  # cosine
+ENOUGH_MEANING = 0.45  # cosine
+NEAR_BEST = 0.5  # Beside a relevant passage, one that scores half of the best may help too.
 
 
 class Searcher(Protocol):
@@ -42,7 +43,10 @@ class RAGService:
             if not folders:
                 return []
         found = self.searcher(user=user, query=query, folders=folders, top_k=top_k)
-        return found if any(is_relevant(citation) for citation in found) else []
+        if not any(is_relevant(citation) for citation in found):
+            return []
+        enough = NEAR_BEST * max(citation.score for citation in found)
+        return [citation for citation in found if citation.score >= enough or is_relevant(citation)]
 
 
 def is_relevant(citation: Citation) -> bool:
