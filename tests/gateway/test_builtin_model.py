@@ -34,6 +34,14 @@ PASSAGES = (
         1,
         "en",
     ),
+    Passage(
+        5,
+        "Notes de frais\nDépense | Plafond | Justificatif\nRepas en déplacement, province | 21,10 euros | ticket\n"
+        "Nuit d’hôtel, province | 95 euros | facture\nNuit d’hôtel, Paris | 140 euros | facture",
+        "frais.md",
+        None,
+        "fr",
+    ),
     Passage(4, "Annual leave is 25 days per year, and unused days expire on 31 May.", "handbook.md", None, "en"),
 )
 
@@ -50,6 +58,7 @@ async def ask(question: str, passages: tuple[Passage, ...] = PASSAGES) -> tuple[
         ("Quel est le préavis en cas de démission d'un cadre ?", "trois mois", 2),
         ("Combien de jours de télétravail par semaine ?", "deux jours par semaine", 1),
         ("How long are backups kept?", "30 days", 3),
+        ("Quel est le plafond pour une nuit d'hôtel à Paris ?", "« Nuit d’hôtel, Paris | 140 euros | facture »", 5),
         ("How many days of annual leave do I get?", "25 days", 4),
     ],
 )
@@ -61,7 +70,7 @@ async def test_the_answer_is_a_quotation_with_its_number(question: str, expected
     assert events[-1] == Finish("stop", grounded=True)
     assert isinstance(events[-2], Usage)
     for quote, cited in re.findall(r"[«“]\s?(.+?)\s?[»”] \[(\d)\]", text):
-        assert quote in PASSAGES[int(cited) - 1].text.replace("\n", " ")
+        assert quote in next(p.text for p in PASSAGES if p.number == int(cited)).replace("\n", " ")
 
 
 async def test_the_answer_speaks_the_questions_language() -> None:

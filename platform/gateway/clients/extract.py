@@ -149,14 +149,16 @@ def _candidates(passages: Sequence[Passage], language: str) -> list[_Candidate]:
         title = terms(re.sub(r"\.\w{2,5}$", "", passage.title).replace("_", " ").replace("-", " "), language)
         heading: frozenset[str] = frozenset()
         before: frozenset[str] = frozenset()
+        header: frozenset[str] = frozenset()  # the first row of the table that a row belongs to
         for sentence in sentences.split(passage.text):
             words = terms(sentence.text, language)
+            header = (header or words) if "|" in sentence.text else frozenset()
             if sentence.heading and len(words) < 8 and not any(mark in sentence.text for mark in ".;:"):
                 heading, before = words, frozenset()
                 continue
             quotable = len(words) >= 2 and len(sentence.text) <= LONGEST and not CITATION.search(sentence.text)
             if quotable and not sentence.text.rstrip().endswith("?"):
-                found.append(_Candidate(len(found), passage, sentence, words, title | heading | before))
+                found.append(_Candidate(len(found), passage, sentence, words, title | heading | header | before))
             before = words
     return found
 

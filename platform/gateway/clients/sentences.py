@@ -69,14 +69,15 @@ def _ends(passage: str) -> list[int]:
 
 
 def _line_ends(passage: str) -> list[int]:
-    """Ends of lines that are whole in themselves: a short one without an end mark before a line that starts anew."""
+    """Ends of lines that are whole in themselves: rows of a table, and a short line before one that starts anew."""
     ends = []
     begin = 0
     for match in BREAK.finditer(passage):
         line = passage[begin : match.start()].strip()
         begin = match.end()
         follows = passage[begin:].lstrip()[:1]
-        if line and len(line) <= SHORT_LINE and not follows.islower() and (not line.endswith(",") or "|" in line):
+        row = "|" in line or "\t" in line
+        if row or (line and len(line) <= SHORT_LINE and not follows.islower() and not line.endswith(",")):
             ends.append(match.start())
     return ends
 
