@@ -23,6 +23,7 @@ from assistants.conversations.models import Run
 from core import streams
 from core.errors import AppError
 from documents.rag import RAGService
+from gateway.clients import session as providers
 from gateway.router import LLMRouter
 from isolation import context, in_thread
 from isolation.context import Context
@@ -92,6 +93,7 @@ class RunHost:
         await self.writer.stop()
         await self.reader.stop()
         await streams.close()
+        await providers.close()
 
     def wake(self, here: Context, run_id: int) -> None:
         """A run was committed: take it, unless the loop is gone."""
