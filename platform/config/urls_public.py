@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from accounts.console import operator_site
 from config import metrics_view
 from tenants.web import operator_front
 
@@ -14,5 +15,6 @@ handler500 = "core.views.server_error"
 
 urlpatterns = [
     path("", operator_front, name="operator"),
+    path("admin/", operator_site.urls),
     path("metrics", metrics_view.metrics, name="metrics"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts.console import tenant_site
 from tenants.web import tenant_css
 
 handler400 = "core.views.bad_request"
@@ -23,6 +24,7 @@ urlpatterns = [
     path("", include("assistants.conversations.urls")),
     path("", include("documents.urls")),
     path("tenant.css", tenant_css, name="tenant-css"),
+    path("admin/", tenant_site.urls),
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

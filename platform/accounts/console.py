@@ -1,0 +1,192 @@
+"""The two consoles: Django's own admin in the product's dress, for a tenant's administrators and for operators.
+
+`tenant_site` and `operator_site` are mounted at `/admin/`, each on its own host. Apps register in their `admin` module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.forms import BaseInlineFormSet, BaseModelFormSet, ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from isolation import context
+
+# What stands in the sidebar, in this order; a model left out is not shown.
+SECTIONS: list[tuple[Any, list[str]]] = [
+    (_("Access"), ["User"]),
+    (_("Knowledge"), ["Document", "Folder", "Assistant"]),
+    (_("Platform"), ["Tenant", "Domain"]),
+]
+TONES = {  # state: tone, icon. Colour never speaks alone.
+    "ready": ("ok", "check"),
+    "processing": ("", "loader-circle"),
+    "queued": ("", "clock"),
+    "failed": ("danger", "circle-alert"),
+    "active": ("ok", "check"),
+    "inactive": ("", "x"),
+    "creating": ("", "loader-circle"),
+    "suspended": ("warn", "pause"),
+}
+
+Block = dict[str, Any]
+
+
+def tone(state: str) -> tuple[str, str]:
+    """A state's class and icon."""
+    return TONES.get(state, ("", "info"))
+
+
+def badge(state: str, label: str | Promise, reason: str = "") -> SafeString:
+    """A state in a list: glyph, word, and under it why."""
+    css, icon = tone(state)
+    html = format_html(
+        '<span class="badge {}"><svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg> {}</span>',
+        css,
+        static("design/icons.svg"),
+        icon,
+        label,
+    )
+    return format_html('{}<span class="sub{}">{}</span>', html, " danger" if css == "danger" else "", reason) if reason else html
+
+
+class Named:
+    """Fields in a table have a column head but no label: give each its name, and the delete box the name of its row."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)  # type: ignore[misc]
+        for name, field in form.fields.items():
+            row = f", {form.instance}" if name == "DELETE" and form.instance.pk else ""
+            field.widget.attrs.setdefault("aria-label", f"{field.label}{row}")
+
+
+class NamedInlines(Named, BaseInlineFormSet):  # type: ignore[type-arg]
+    """For TabularInline.formset."""
+
+
+class NamedRows(Named, BaseModelFormSet):  # type: ignore[type-arg]
+    """For lists with list_editable, through ConsoleAdmin."""
+
+
+class ConsoleForm(ModelForm):  # type: ignore[type-arg]
+    """Labels stand above their field and need no colon."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+
+class ConsoleAdmin(ModelAdmin):  # type: ignore[type-arg]
+    form = ConsoleForm
+
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_formset(request, **{"formset": NamedRows, **kwargs})
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Metadata that is looked at here and changed elsewhere."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ConsoleSite(AdminSite):
+    """One of the two consoles. `role` is who may enter."""
+
+    enable_nav_sidebar = False  # base_site.html has its own.
+    index_template = "admin/index.html"
+    role: str = User.Role.ADMIN
+
+    def __init__(self) -> None:
+        super().__init__(name="admin")
+        self.boards: list[Callable[[HttpRequest], Block]] = []
+
+    def board(self, make: Callable[[HttpRequest], Block]) -> Callable[[HttpRequest], Block]:
+        """Put a table on the first page: `{name, heads, rows: [{name, sub?, cells, state?, tone?, icon?, url?}]}`."""
+        self.boards.append(make)
+        return make
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and getattr(request.user, "role", None) == self.role
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        site: Any = request.site
+        tenant = None
+        if not site.is_operator:
+            css = reverse("tenant-css")
+            tenant = {"name": site.name, "letter": site.name[:1], "host": site.host, "css": css}
+        theme = request.COOKIES.get("theme", "")
+        theme = theme if theme in {"light", "dark"} else ""
+        return {**super().each_context(request), "tenant": tenant, "theme": theme}
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        apps = super().get_app_list(request, app_label)
+        if app_label:
+            return apps
+        models = {model["object_name"]: model for app in apps for model in app["models"]}
+        sections = [(name, [models[n] for n in names if n in models]) for name, names in SECTIONS]
+        return [{"name": name, "app_label": "", "app_url": "", "models": found} for name, found in sections if found]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().index(request, {"blocks": [make(request) for make in self.boards], **(extra_context or {})})
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        response = super().logout(request, extra_context)
+        response.headers["Clear-Site-Data"] = '"cache","cookies","storage"'
+        return response
+
+
+class TenantSite(ConsoleSite):
+    """A tenant's people come through the product's own sign-in."""
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.user.is_authenticated and not self.has_permission(request):
+            raise PermissionDenied
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("login"))
+
+
+class OperatorSite(ConsoleSite):
+    role = User.Role.OPERATOR
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        # Sign-in writes the person's row, which only sign-in's own context may.
+        with context.use(context.auth(context.current().schema)):
+            return super().login(request, extra_context)
+
+
+def count_rows(states: Iterable[tuple[str, str]], counts: dict[str, int], url: str) -> list[Block]:
+    """A row per state that occurs, with its badge and a link to the list of it."""
+    return [
+        {
+            "name": label,
+            "cells": [counts[state]],
+            "state": label,
+            "tone": tone(state)[0],
+            "icon": tone(state)[1],
+            "url": url + state,
+        }
+        for state, label in states
+        if counts.get(state)
+    ]
+
+
+tenant_site = TenantSite()
+operator_site = OperatorSite()
