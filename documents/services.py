@@ -132,6 +132,7 @@ def _store(*, owner: User, folder: Folder | None, title: str, kind: str, file: F
     try:
         path = default_storage.save(path, file)
     except OSError as error:
+        default_storage.delete(path)  # What was written before the disk was full.
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StorageFull(_("The disk is full. Nothing was stored.")) from error
         raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,6 +120,30 @@ def test_a_document_that_cannot_be_read_fails_with_a_code_and_can_be_tried_again
     assert (one["status"], one["error_code"]) == ("failed", code)
     again = actor.api.post(f"{BASE}/documents/{identifier}/retry/")
     assert (again.status_code, body(again)["status"]) == (202, "queued")
+
+
+def test_a_full_disk_leaves_nothing_behind(acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.core.files.storage import FileSystemStorage, default_storage
+
+    actor = acme.person("member")
+
+    def save(self: FileSystemStorage, name: str, content: Any) -> str:
+        Path(self.path(name)).parent.mkdir(parents=True, exist_ok=True)
+        Path(self.path(name)).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def stored() -> set[Path]:
+        with actor.acting():
+            return {path for path in Path(default_storage.path("documents")).rglob("*") if path.is_file()}
+
+    before = stored()
+    monkeypatch.setattr(FileSystemStorage, "_save", save)
+    response = send(actor, "text", "a.txt")
+
+    assert (response.status_code, body(response)["code"]) == (507, "storage_full")
+    assert stored() == before
+    with actor.acting():
+        assert not Document.objects.exists()
 
 
 def test_the_same_file_twice_is_one_document(acme: House) -> None:
