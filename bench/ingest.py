@@ -1,4 +1,4 @@
-"""How fast a document becomes searchable: `python bench/ingest.py [--pages 200] [--baseline PAGES]`.
+"""How fast a document becomes searchable: `python bench/ingest.py [--pages 200] [--language fr]`.
 
 Times our parser on a generated PDF, the whole pipeline on an embedded server (parse, cut, embed, publish), and, on a
 sample of `--baseline` pages, the extraction that `unstructured` calls fast (pdfminer), where it is installed.
@@ -21,26 +21,34 @@ sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
 from tests import cluster  # noqa: E402
 
-WORDS = (
-    "agreement notice period supplier contract quarter delivery invoice payment clause liability term renewal audit "
-    "service level warehouse customs freight insurance working days month written party breach obligation remedy "
-    "price index review the of to in and a is for by with on shall may not be any each other such under this that "
-    "from which within unless after before until "
-).split()
+WORDS = {
+    "en": (
+        "agreement notice period supplier contract quarter delivery invoice payment clause liability term renewal "
+        "audit service level warehouse customs freight insurance working days month written party breach obligation "
+        "remedy price index review the of to in and a is for by with on shall may not be any each other such under "
+        "this that from which within unless after before until "
+    ).split(),
+    "fr": (
+        "accord préavis délai fournisseur contrat trimestre livraison facture paiement clause responsabilité durée "
+        "renouvellement audit service niveau entrepôt douane transport assurance jours ouvrés mois écrit partie "
+        "manquement obligation prix indice révision le la les de des du à en et un une est par pour avec sur sous ce "
+        "cette qui que dans sauf après avant chaque autre aucun tout "
+    ).split(),
+}
 
 
-def make_pdf(path: Path, pages: int) -> None:
+def make_pdf(path: Path, pages: int, language: str) -> None:
     """Prose like a contract's: a heading, five paragraphs of five sentences, some 430 words a page."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.styles import getSampleStyleSheet
     from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate
 
-    generator, styles = random.Random(7), getSampleStyleSheet()
+    generator, styles, words = random.Random(7), getSampleStyleSheet(), WORDS[language]
     story: list[Flowable] = []
     for number in range(1, pages + 1):
-        story.append(Paragraph(f"Section {number}. {' '.join(generator.choices(WORDS, k=3)).capitalize()}", styles["Heading1"]))
+        story.append(Paragraph(f"Section {number}. {' '.join(generator.choices(words, k=3)).capitalize()}", styles["Heading1"]))
         for _ in range(5):
-            sentences = (" ".join(generator.choices(WORDS, k=generator.randint(10, 24))).capitalize() + "." for _ in range(5))
+            sentences = (" ".join(generator.choices(words, k=generator.randint(10, 24))).capitalize() + "." for _ in range(5))
             story.append(Paragraph(" ".join(sentences), styles["BodyText"]))
         story.append(PageBreak())
     SimpleDocTemplate(str(path), pagesize=A4).build(story)
@@ -71,7 +79,7 @@ def baseline(path: Path) -> float | None:
     return time.perf_counter() - began
 
 
-def whole_pipeline(path: Path) -> tuple[float, int, dict[str, float]]:
+def whole_pipeline(path: Path, language: str) -> tuple[float, int, dict[str, float]]:
     """Seconds from queued to ready, the number of chunks, and where the time went."""
     cluster.start()
     subprocess.run(
@@ -110,7 +118,7 @@ def whole_pipeline(path: Path) -> tuple[float, int, dict[str, float]]:
         [(schema,)] = link.execute("SELECT schema_name FROM public.tenants_tenant WHERE name = 'Acme'").fetchall()
     actor = House("Acme", schema).person("member")
     with actor.acting(), path.open("rb") as content:
-        embedding.for_language("en").embed(["warm"])
+        embedding.for_language(language).embed(["warm"])
         document = services.upload_document(owner=actor.user, file=File(content, name="bench.pdf"))
         began = time.perf_counter()
         ingestion.ingest_document(document.pk)
@@ -126,20 +134,21 @@ def whole_pipeline(path: Path) -> tuple[float, int, dict[str, float]]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--pages", type=int, default=200)
+    arguments.add_argument("--language", choices=sorted(WORDS), default="en")
     arguments.add_argument("--baseline", type=int, default=20)
     options = arguments.parse_args()
     from documents.parsing.pdf import parse_pdf
 
     with tempfile.TemporaryDirectory() as folder:
         path, sample = Path(folder) / "whole.pdf", Path(folder) / "sample.pdf"
-        make_pdf(path, options.pages)
+        make_pdf(path, options.pages, options.language)
         began = time.perf_counter()
         parsed = parse_pdf(path)
         parse = len(parsed.sizes) / (time.perf_counter() - began)
         print(f"parse             {parse:8.1f} pages/s   ({options.pages} pages, {len(parsed.text.split())} words)")
         first_pages(path, sample, options.baseline)
         slow = baseline(sample)
-        seconds, chunks, spent = whole_pipeline(path)
+        seconds, chunks, spent = whole_pipeline(path, options.language)
     rate = options.pages / seconds
     embedded = chunks / spent["embed_chunks"]
     print(f"whole pipeline    {rate:8.1f} pages/s   {seconds:.1f} s, {chunks} chunks, {embedded:.0f} chunks/s embedded")
