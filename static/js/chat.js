@@ -274,6 +274,7 @@ function today() {
   return group;
 }
 
+form.noValidate = true; // An empty field must not keep the button from stopping an answer.
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (answers.size) {

@@ -1,0 +1,69 @@
+"""axe-core finds nothing on the pages people use, narrow and wide, light and dark."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SignIn
+from tests.conftest import Live
+from tests.people import House
+
+pytestmark = pytest.mark.browser
+
+
+def violations(page: Page) -> list[str]:
+    # Without `preload` axe does not put the page's style sheets into it again, which the content policy forbids.
+    found = Axe().run(page, options={"preload": False}).response["violations"]
+    return [f"{page.url} {rule['id']}: {[node['html'][:200] for node in rule['nodes']]}" for rule in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_pages_have_no_violation(acme: House, paced: Live, sign_in: SignIn, width: int, scheme: str) -> None:
+    page = sign_in(acme.person("admin"), width=width, scheme=scheme)
+    found = violations(page)
+    page.fill("#message", "Is there anything here?")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.answer > .tools")).to_be_visible(timeout=60_000)
+    found += violations(page)
+    for path in (
+        "/documents/",
+        "/search/?q=notice",
+        "/settings/",
+        "/admin/",
+        "/admin/accounts/user/",
+        "/admin/documents/document/",
+    ):
+        page.goto(paced.url(acme, path))
+        found += violations(page)
+        sideways = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert sideways <= 0, f"{path} scrolls sideways by {sideways} px at {width}"
+    page.context.clear_cookies()
+    page.goto(paced.url(acme, "/login/"))
+    found += violations(page)
+
+    assert found == []
+
+
+def test_a_page_reads_without_a_script(acme: House, browser: object, paced: Live) -> None:
+    from tests.people import PASSWORD
+
+    context = browser.new_context(java_script_enabled=False, locale="en-GB")  # type: ignore[attr-defined]
+    page = context.new_page()
+    page.goto(paced.url(acme, "/login/"))
+    page.fill("#email", acme.person("member").email)
+    page.fill("#password", PASSWORD)
+    page.click("form.stack button")
+    page.fill("#message", "Is there anything here?")
+    page.click("button.send")
+    page.wait_for_url("**/c/**")
+    for _try in range(50):
+        if page.locator("article.answer > .tools").count():
+            break
+        page.wait_for_timeout(200)
+        page.reload()
+
+    assert page.locator("article.answer .prose").inner_text().strip()
+    context.close()
