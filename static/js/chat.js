@@ -87,7 +87,7 @@ class Answer {
       const text = word(`reason.${reason}`, {}, "");
       if (!text) continue;
       const item = document.createElement("li");
-      item.append(icon("info"), document.createTextNode(` ${text}`));
+      item.append(icon("info", "icon icon-s"), document.createTextNode(` ${text}`));
       badge.querySelector("ul").append(item);
     }
     this.folds.prepend(badge);

@@ -22,10 +22,10 @@ export function slot(root, name) {
   return root.querySelector(`[data-slot="${name}"]`);
 }
 
-export function icon(name) {
+export function icon(name, classes = "icon") {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("class", "icon");
+  svg.setAttribute("class", classes);
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(space, "use");
   use.setAttribute("href", `${document.body.dataset.icons}#${name}`);
