@@ -7,7 +7,7 @@ from pathlib import Path
 from django.core.files import File
 
 from accounts.models import User
-from documents import services
+from documents import ingestion, services
 from documents.models import Document, Folder
 from isolation import context
 
@@ -42,4 +42,6 @@ def seed_documents(*, tenant: str, owner_id: int) -> None:
             if path.name in there:
                 continue
             with path.open("rb") as content:
-                services.upload_document(owner=owner, file=File(content, name=path.name), folder=folder.public_id)
+                document = services.upload_document(owner=owner, file=File(content, name=path.name), folder=folder.public_id)
+            # Here and now: the first question may come before the worker has started. Its message then finds nothing to do.
+            ingestion.ingest_document(document.pk)

@@ -37,7 +37,18 @@ os.environ.update(
     CLOISON_GUARD_KEY=KEYS["CLOISON_GUARD_KEY"],
     CLOISON_WEIGHTS_DIR=os.environ.get("CLOISON_WEIGHTS_DIR", str(ROOT / "var" / "weights")),
 )
-for name in ("OPENAI_API_KEY", "OPENAI_API_BASE", "ANTHROPIC_API_KEY", "ANTHROPIC_API_BASE", "OLLAMA_API_BASE"):
+for name in (
+    "CLOISON_MODEL",
+    "CLOISON_OPENAI_MODEL",
+    "CLOISON_OLLAMA_MODEL",
+    "CLOISON_CONTEXT_WINDOW",
+    "CLOISON_OPENAI_LOCALITY",
+    "OPENAI_API_KEY",
+    "OPENAI_API_BASE",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_API_BASE",
+    "OLLAMA_API_BASE",
+):
     os.environ.pop(name, None)  # The suite talks to its own simulator only.
 
 

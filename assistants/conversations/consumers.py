@@ -127,7 +127,10 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 "run": _id(started.run),
             }
         )
-        await self._attach(started.run.public_id, 0)
+        if started.run.is_final:  # A key sent again, whose answer is there already.
+            await self._attach(started.run.public_id, 0)
+        else:
+            self._remember(started.run.public_id, await following.follow_own(self.schema, started.run.public_id, self._push))
 
     async def _follow(self, frame: dict[str, Any]) -> None:
         after = frame.get("after", 0)
@@ -138,14 +141,16 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _attach(self, run: uuid.UUID, after: int) -> None:
         """Follow a run that this person may see. Raises `NotFound`."""
         assert self.user
-        name = str(run)
-        if (known := self.followers.pop(name, None)) is not None:
-            host.reader.unfollow(known)
         if len(self.followers) >= MOST_FOLLOWED:
             raise BadFrame(f"One socket follows {MOST_FOLLOWED} runs at most.")
-        follower = await following.follow(user=self.user, schema=self.schema, run=run, after=after, push=self._push)
+        self._remember(run, await following.follow(user=self.user, schema=self.schema, run=run, after=after, push=self._push))
+
+    def _remember(self, run: uuid.UUID, follower: Follower | None) -> None:
+        """Keep the newest follower of a run, and let go of an earlier one of this socket."""
+        if (known := self.followers.pop(str(run), None)) is not None:
+            host.reader.unfollow(known)
         if follower:
-            self.followers[name] = follower
+            self.followers[str(run)] = follower
 
     async def _stop(self, frame: dict[str, Any]) -> None:
         assert self.user

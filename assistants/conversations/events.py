@@ -27,6 +27,7 @@ TICK = 0.03  # seconds between two appends of this process: all runs' events of 
 READ_COUNT = 500  # entries of one run in one read
 STOPS = "runs:stops"  # requests to stop a run, read by every process that hosts runs
 STOPS_KEPT = 1000
+WAKE_KEPT = 3600  # seconds that a process's own stream outlives it
 
 
 def stream_key(schema: str, run: uuid.UUID | str) -> str:
@@ -201,8 +202,10 @@ class Reader:
         await self._catch_up(follower)
         self._followers[key].add(follower)
         # The blocked read does not know this key yet: an entry in our own wake stream ends it.
-        await streams.command("XADD", self._wake_key, "MAXLEN", "1", "*", "w", "")
-        await streams.client().expire(self._wake_key, 3600)
+        pipeline = streams.client().pipeline(transaction=False)
+        pipeline.execute_command("XADD", self._wake_key, "MAXLEN", "1", "*", "w", "")
+        pipeline.execute_command("EXPIRE", self._wake_key, WAKE_KEPT)
+        await pipeline.execute()
         return follower
 
     def unfollow(self, follower: Follower) -> None:

@@ -35,6 +35,11 @@ async def follow(*, user: User, schema: str, run: uuid.UUID, after: int, push: P
     return await host.reader.follow(stream_key(schema, run), after, push)
 
 
+async def follow_own(schema: str, run: uuid.UUID, push: Push) -> Follower:
+    """As `follow`, from the start, for a run that the same person has just begun: nothing to look up."""
+    return await host.reader.follow(stream_key(schema, run), 0, push)
+
+
 async def finished_events(schema: str, run: Run) -> list[bytes]:
     """The events of a run that is over: as they were while Redis has them, later one delta and the final event."""
     found = await events.stored(stream_key(schema, run.public_id))

@@ -58,7 +58,7 @@ async def ask(question: str, passages: tuple[Passage, ...] = PASSAGES) -> tuple[
         ("Quel est le préavis en cas de démission d'un cadre ?", "trois mois", 2),
         ("Combien de jours de télétravail par semaine ?", "deux jours par semaine", 1),
         ("How long are backups kept?", "30 days", 3),
-        ("Quel est le plafond pour une nuit d'hôtel à Paris ?", "« Nuit d’hôtel, Paris | 140 euros | facture »", 5),
+        ("Quel est le plafond pour une nuit d'hôtel à Paris ?", "«\u202fNuit d’hôtel, Paris | 140 euros | facture\u202f»", 5),
         ("How many days of annual leave do I get?", "25 days", 4),
     ],
 )

@@ -19,7 +19,7 @@ GROUP = re.compile(r"(?:\S+\s*){1,3}")  # words that are shown at once
 TEXTS = {
     "fr": {
         "one": "Voici ce que disent les documents :",
-        "quote": "« {text} » [{number}]",
+        "quote": "«\u202f{text}\u202f»\u00a0[{number}]",
         "none": "Les documents consultés ne donnent pas de réponse à cette question.",
         "nothing": "Aucun document accessible ne correspond à cette question : je ne peux donc pas y répondre.",
         "about": "*Je suis le modèle de démonstration intégré : je cite des phrases des documents, je ne rédige pas."
