@@ -29,9 +29,9 @@ ASSISTANTS = {
             "Answers from your documents and cites the page.",
             "Answer briefly, from the passages given, and cite each source.",
             [
-                "What is the notice period of the framework contract?",
-                "Which penalties apply to a late delivery?",
-                "Quel est le délai de préavis du contrat-cadre ?",
+                "What is the speed limit for forklifts in the warehouse?",
+                "How long before the vessel berths are import declarations lodged?",
+                "Quel est le préavis pour résilier le contrat de transport ?",
             ],
         ),
         (
