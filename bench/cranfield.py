@@ -60,7 +60,7 @@ def baseline(texts: dict[str, str], questions: list[str]) -> list[list[str]]:
     logging.getLogger("bm25s").setLevel(logging.WARNING)
     stemmer = snowballstemmer.stemmer("english")
     options = {"stopwords": "en", "stemmer": stemmer.stemWords, "show_progress": False}
-    index = bm25s.BM25(k1=1.2, b=0.75)
+    index = bm25s.BM25(k1=1.5, b=0.75)
     index.index(bm25s.tokenize(list(texts.values()), **options), show_progress=False)
     numbers = list(texts)
     found, _ = index.retrieve(bm25s.tokenize(questions, **options), k=10, show_progress=False)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-K1 = 1.2
+K1 = 1.5
 B = 0.75
 USUAL_LENGTH = 110  # terms of an ordinary chunk: fixed, so that a stored impact stays right as the tenant's texts grow
 SCALE = 1000
@@ -14,7 +14,7 @@ BLOCK = 256  # postings in a row
 
 
 def impact(frequency: int, length: int) -> int:
-    """BM25's saturated term frequency × 1000, at most 2200. `length` is the chunk's, in terms."""
+    """BM25's saturated term frequency × 1000, at most 2500. `length` is the chunk's, in terms."""
     return round(SCALE * frequency * (K1 + 1) / (frequency + K1 * (1 - B + B * length / USUAL_LENGTH)))
 
 
