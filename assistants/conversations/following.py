@@ -48,6 +48,8 @@ async def finished_events(schema: str, run: Run) -> list[bytes]:
     final: dict[str, object] = {"message": str(run.answer.public_id)}
     if run.status == Run.Status.FAILED:
         final |= {"code": run.error_code or "internal", "retryable": True}
+    if run.status == Run.Status.COMPLETED:
+        final["grounded"] = run.answer.grounded
     if not found and run.answer.content:
         found = [encode(1, "delta", run.public_id, text=run.answer.content)]
     return [*found, encode(len(found) + 1, f"run.{run.status}", run.public_id, **final)]

@@ -182,7 +182,7 @@ class RunHost:
         except Exception:  # noqa: BLE001 (the run's edge: a bug ends this run with a final event, and is logged whole)
             logger.exception("run failed", extra={"run": str(progress.run.public_id)})
             return Run.Status.FAILED, {"code": "internal", "retryable": True}
-        return Run.Status.COMPLETED, {}
+        return Run.Status.COMPLETED, {"grounded": progress.answered.grounded}
 
     async def _finish(self, progress: Progress, status: str, fields: dict[str, Any]) -> None:
         """Store, then tell: whoever sees the final event finds the answer in the database."""

@@ -100,7 +100,7 @@ class Answer {
     if (this.folds.querySelector(".steps")) return;
     const steps = copyOf("t-steps");
     const documents = new Set(event.citations.map((citation) => citation.document)).size;
-    const name = ["read.none", "read.one"][documents] ?? "read";
+    const name = event.citations.length === 1 ? "read.single" : (["read.none", "read.one"][documents] ?? "read");
     slot(steps, "summary").textContent = word(name, { documents, passages: event.citations.length });
     slot(steps, "search").textContent = word("search.step");
     const seconds = (event.seconds ?? 0).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
@@ -117,7 +117,7 @@ class Answer {
     delete this.article.dataset.run;
     const used = prose.used().map((number) => prose.found.get(number));
     this.article.dataset.citations = JSON.stringify(used);
-    if (kind === "completed" && this.citations.length && !used.length) this.article.append(copyOf("t-unsourced"));
+    if (kind === "completed" && event.grounded === false) this.article.append(copyOf("t-unsourced"));
     if (used.length) this.article.append(sources(used));
     if (kind !== "completed") this.article.append(this.ending(kind, event));
     const tools = copyOf("t-tools");

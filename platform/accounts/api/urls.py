@@ -1,6 +1,8 @@
 from django.urls import path
 
-from accounts.api import views
+from accounts.api import openapi, views
+
+__all__ = ["openapi", "urlpatterns"]  # Importing `openapi` registers it.
 
 urlpatterns = [
     path("auth/token/", views.SignInView.as_view(), name="token"),
