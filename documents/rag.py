@@ -17,6 +17,7 @@ __all__ = ["Citation", "RAGService", "Searcher"]
 # A passage that holds less of the question's words than this, and means something else, supports no answer.
 ENOUGH_WORDS = 0.34
 ENOUGH_MEANING = 0.45  # cosine
+LENIENT = 0.5
 NEAR_BEST = 0.5  # Beside a relevant passage, one that scores half of the best may help too.
 
 
@@ -30,9 +31,12 @@ class RAGService:
 
     searcher: Searcher = searching.search
 
-    def retrieve(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]:
+    def retrieve(
+        self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int, strict: bool = True
+    ) -> list[Citation]:
         """The passages that may support an answer, best first; none where the documents do not speak of the question.
 
+        `strict` is for a model that cannot judge by itself whether a passage answers; a language model gets more.
         `folders` are exclusive: of those that are gone or not this person's, nothing is found.
         """
         query = query.strip()[:LONGEST_QUERY]
@@ -43,12 +47,13 @@ class RAGService:
             if not folders:
                 return []
         found = self.searcher(user=user, query=query, folders=folders, top_k=top_k)
-        if not any(is_relevant(citation) for citation in found):
+        share = 1.0 if strict else LENIENT
+        if not any(is_relevant(citation, share) for citation in found):
             return []
-        enough = NEAR_BEST * max(citation.score for citation in found)
-        return [citation for citation in found if citation.score >= enough or is_relevant(citation)]
+        enough = NEAR_BEST * share * max(citation.score for citation in found)
+        return [citation for citation in found if citation.score >= enough or is_relevant(citation, share)]
 
 
-def is_relevant(citation: Citation) -> bool:
-    """Whether a passage holds enough of the question's words or of its meaning."""
-    return citation.coverage >= ENOUGH_WORDS or (citation.scores["vector"] or 0.0) >= ENOUGH_MEANING
+def is_relevant(citation: Citation, share: float = 1.0) -> bool:
+    """Whether a passage holds enough of the question's words or of its meaning: `share` of what a strict reader wants."""
+    return citation.coverage >= share * ENOUGH_WORDS or (citation.scores["vector"] or 0.0) >= share * ENOUGH_MEANING

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from accounts.models import User
 from documents.rag import Citation
+from gateway.catalogue import BUILTIN
 from gateway.prompt import build_messages
 from gateway.router import Decision, LLMRouter
 from gateway.types import ChatMessage, ChatRequest, Finish, Passage, TextDelta, Usage
@@ -23,7 +24,9 @@ PASSAGES = 6
 class Retriever(Protocol):
     """What finds the passages for a question: `documents.rag.RAGService`, or a test's own."""
 
-    def retrieve(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]: ...
+    def retrieve(
+        self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int, strict: bool
+    ) -> list[Citation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,12 @@ class AnswerService:
         yield Routed(decision)
         begun = self.clock()
         found = await in_thread(
-            self.retriever.retrieve, user=turn.user, query=turn.question, folders=turn.folders, top_k=PASSAGES
+            self.retriever.retrieve,
+            user=turn.user,
+            query=turn.question,
+            folders=turn.folders,
+            top_k=PASSAGES,
+            strict=decision.model.provider == BUILTIN,
         )
         yield Retrieved(tuple(found), self.clock() - begun)
         passages = tuple(

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,10 +96,10 @@ class RunHost:
         await streams.close()
         await providers.close()
 
-    def wake(self, here: Context, run_id: int) -> None:
+    def wake(self, here: Context, run: Run) -> None:
         """A run was committed: take it, unless the loop is gone."""
         if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._spawn, here, run_id, False)
+            self._loop.call_soon_threadsafe(self._spawn, self._run(here, run.pk, run))
 
     def stop_run(self, run: str) -> None:
         """Stop a run if it is ours. Others' hosts hear the same request."""
@@ -107,17 +108,16 @@ class RunHost:
             progress.stop_asked = True
             progress.task.cancel()
 
-    def _spawn(self, here: Context, run_id: int, orphaned: bool) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._loop
-        work = self._recover(here, run_id) if orphaned else self._run(here, run_id)
-        task = self._loop.create_task(work, name=f"run {run_id}")
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, here: Context, run_id: int) -> None:
+    async def _run(self, here: Context, run_id: int, known: Run | None = None) -> None:
         with context.use(here):
             try:
-                claimed = await in_thread(services.claim_run, run_id=run_id, host=self.name)
+                claimed = await in_thread(services.claim_run, run_id=run_id, host=self.name, known=known)
             except DatabaseError:
                 logger.warning("run could not be claimed; the sweep will find it", extra={"run_id": run_id})
                 return
@@ -193,6 +193,7 @@ class RunHost:
                 ended = await in_thread(
                     services.finish_run,
                     run_id=run.pk,
+                    answer_id=run.answer_id,
                     host=self.name,
                     status=status,
                     text=progress.content,
@@ -236,7 +237,7 @@ class RunHost:
         while True:
             try:
                 for here, run_id, queued in await in_thread(self._lost):
-                    self._spawn(here, run_id, not queued)
+                    self._spawn(self._run(here, run_id) if queued else self._recover(here, run_id))
             except DatabaseError:
                 logger.warning("sweep waits for the database")
             await asyncio.sleep(SWEEP_EVERY)
@@ -267,6 +268,7 @@ class RunHost:
             ended = await in_thread(
                 services.finish_run,
                 run_id=run.pk,
+                answer_id=run.answer_id,
                 host=self.name,
                 status=Run.Status.INTERRUPTED,
                 text=text,

@@ -110,13 +110,11 @@ def start_run(
     Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `RunInProgress` or `KeyReused`.
     """
     text = clean(content)
-    if key and (known := _known(owner, key, text)):
-        return known
     try:
         with transaction.atomic():
             return _store_turn(owner, conversation, text, key, request or {})
     except (IntegrityError, RunInProgress):
-        # Perhaps another request with the same key was faster.
+        # Perhaps this key was sent before: asked only now, since nearly every message is new.
         if key and (known := _known(owner, key, text)):
             return known
         raise
@@ -137,7 +135,13 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
         last = None
     else:
         # The row's lock makes two sends to one conversation follow each other.
-        found = Conversation.objects.visible_to(owner).select_for_update().filter(public_id=conversation_id).first()
+        found = (
+            Conversation.objects.visible_to(owner)
+            .select_related("assistant")
+            .select_for_update(of=("self",))
+            .filter(public_id=conversation_id)
+            .first()
+        )
         if found is None:
             raise NotFound("There is no such conversation.")
         conversation = found
@@ -158,7 +162,7 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
         key=key or None,
         request={name: _plain(value) for name, value in stored.items()},
     )
-    transaction.on_commit(partial(wakeups.run_queued, context.current(), run.pk))
+    transaction.on_commit(partial(wakeups.run_queued, context.current(), run))
     return Started(conversation, message, answer, run)
 
 
@@ -174,14 +178,17 @@ class ClaimedRun:
     turn: Turn
 
 
-def claim_run(*, run_id: int, host: str) -> ClaimedRun | None:
-    """Take a queued run; None where another process was faster or it is over."""
+def claim_run(*, run_id: int, host: str, known: Run | None = None) -> ClaimedRun | None:
+    """Take a queued run; None where another process was faster or it is over.
+
+    `known` is the run as `start_run` made it in this process, which saves loading it again.
+    """
     taken = Run.objects.filter(pk=run_id, status=Run.Status.QUEUED).update(
         status=Run.Status.RUNNING, host=host, lease_until=timezone.now() + LEASE
     )
     if not taken:
         return None
-    run = Run.objects.select_related("conversation__assistant", "question", "answer", "owner").get(pk=run_id)
+    run = known or Run.objects.select_related("conversation__assistant", "question", "answer", "owner").get(pk=run_id)
     assistant = run.conversation.assistant
     folders = run.request.get("folders")
     turn = Turn(
@@ -197,10 +204,12 @@ def claim_run(*, run_id: int, host: str) -> ClaimedRun | None:
 
 def _history(question: Message) -> tuple[ChatMessage, ...]:
     """The branch that leads to `question`, oldest first, without empty answers."""
+    if question.parent_id is None:
+        return ()
     earlier = Message.objects.filter(conversation_id=question.conversation_id, pk__lt=question.pk).order_by("-pk")
     rows = {m.pk: m for m in earlier[: 4 * HISTORY]}
     branch: list[ChatMessage] = []
-    parent = question.parent_id
+    parent: int | None = question.parent_id
     while parent in rows and len(branch) < HISTORY:
         message = rows[parent]
         if message.content:
@@ -230,6 +239,7 @@ def keep_run(*, run_id: int, answer_id: int, host: str, text: str) -> bool:
 def finish_run(
     *,
     run_id: int,
+    answer_id: int,
     host: str,
     status: str,
     text: str,
@@ -249,7 +259,7 @@ def finish_run(
         usage=usage or {},
     )
     if ended:
-        Message.objects.filter(run__pk=run_id).update(content=text, citations=list(citations), grounded=grounded)
+        Message.objects.filter(pk=answer_id).update(content=text, citations=list(citations), grounded=grounded)
     return bool(ended)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from assistants.conversations.models import Run
 from isolation.context import Context
 
-Listener = Callable[[Context, int], None]
+Listener = Callable[[Context, Run], None]
 _listeners: list[Listener] = []
 
 
 def listen(listener: Listener) -> None:
-    """`listener(context, run's primary key)` is called in the thread that committed; it must return at once."""
+    """`listener(context, run)` is called in the thread that committed; it must return at once."""
     _listeners.append(listener)
 
 
@@ -20,7 +21,7 @@ def forget(listener: Listener) -> None:
         _listeners.remove(listener)
 
 
-def run_queued(here: Context, run_id: int) -> None:
+def run_queued(here: Context, run: Run) -> None:
     """Tell this process. Where nobody hosts runs (a worker, a command), another process's sweep finds the run."""
     for listener in _listeners:
-        listener(here, run_id)
+        listener(here, run)

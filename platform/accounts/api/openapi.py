@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class ChainScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class ChainScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """A bearer token, or the session's cookie with its CSRF token."""
 
     target_class = "accounts.authentication.ChainAuthentication"
