@@ -27,7 +27,7 @@ PACE_MS = 30  # between two pieces of the built-in model's answer: slow enough t
 SignIn = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def paced(houses: dict[str, House], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Web and worker whose built-in model writes slowly."""
     logs, port = tmp_path_factory.mktemp("paced"), free_port()
@@ -43,8 +43,9 @@ def paced(houses: dict[str, House], tmp_path_factory: pytest.TempPathFactory) ->
             process.wait(25)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ends with this folder's tests: while Playwright runs, its event loop stands in the way of everybody else's."""
     if CHROMIUM is None:
         pytest.skip("no Chromium: install the system's package, or name one in CLOISON_TEST_BROWSER")
     with sync_playwright() as playwright:
