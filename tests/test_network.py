@@ -41,3 +41,14 @@ def test_importing_everything_calls_nobody() -> None:
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert not cluster.STRAY.exists(), cluster.STRAY.read_text()
+
+
+def test_libraries_that_report_home_are_told_not_to_before_they_load() -> None:
+    done = run(
+        "import os, sys; [os.environ.pop(name, None) for name in ('CI', 'ORT_DISABLE_TELEMETRY', 'DO_NOT_TRACK')]\n"
+        "import django; django.setup()\n"
+        "assert 'onnxruntime' not in sys.modules and 'unstructured' not in sys.modules\n"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'], os.environ['DO_NOT_TRACK'], os.environ['HF_HUB_OFFLINE'])"
+    )
+
+    assert done.stdout.split() == ["1", "1", "1"], done.stderr

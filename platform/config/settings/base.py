@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from config import environment, redis_urls
 from config.environment import ROOT
 from isolation.pool import discard_all
+
+# Libraries that report home unless told otherwise are told before any of them is imported. ONNX Runtime looks up and
+# calls its maker's collector from native code on Linux since 1.29, where no guard of Python's sees it.
+os.environ.update(ORT_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="1", UNSTRUCTURED_DISABLE_NOTICE="1")
+os.environ.update(HF_HUB_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION")
 
 BASE_DIR = ROOT
 SECRETS = environment.secrets(migrator=environment.text("CLOISON_LOGIN") == "migrator")
