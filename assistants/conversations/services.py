@@ -17,6 +17,7 @@ from assistants.conversations.answers import Turn
 from assistants.conversations.models import Conversation, Message, Run
 from assistants.profiles.models import Assistant
 from core.errors import AppError, Conflict, NotFound
+from documents.models import Folder
 from gateway.types import ChatMessage
 from isolation import context
 
@@ -91,7 +92,7 @@ def _assistant(user: User, public_id: uuid.UUID | None) -> Assistant | None:
         return Assistant.objects.visible_to(user).first()
     found = Assistant.objects.visible_to(user).filter(public_id=public_id).first()
     if found is None:
-        raise NotFound("There is no such assistant.")
+        raise NotFound("There is no such assistant.", field="assistant")
     return found
 
 
@@ -148,9 +149,12 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
         if Run.objects.open().filter(conversation=conversation).exists():
             raise RunInProgress
         last = Message.objects.filter(conversation=conversation).order_by("-pk").first()
+        if request.get("assistant"):
+            conversation.assistant = _assistant(owner, request["assistant"])
         conversation.active_at = timezone.now()
         conversation.title = conversation.title or title_of(text)
-        conversation.save(update_fields=["active_at", "title"])
+        conversation.save(update_fields=["active_at", "title", "assistant"])
+    _check_folders(owner, request.get("folders"))
     message = Message.objects.create(conversation=conversation, parent=last, role=Message.Role.USER, content=text)
     answer = Message.objects.create(conversation=conversation, parent=message, role=Message.Role.ASSISTANT)
     stored = {name: value for name in ("model", "folders", "assistant") if (value := request.get(name)) is not None}
@@ -164,6 +168,13 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
     )
     transaction.on_commit(partial(wakeups.run_queued, context.current(), run))
     return Started(conversation, message, answer, run)
+
+
+def _check_folders(owner: User, folders: Any) -> None:
+    """Raises `NotFound` where one of a turn's folders is not there for this person."""
+    wanted = set(folders or ())
+    if wanted and Folder.objects.visible_to(owner).filter(public_id__in=wanted).count() != len(wanted):
+        raise NotFound("There is no such folder.", field="folders")
 
 
 def _plain(value: Any) -> Any:
