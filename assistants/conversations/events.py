@@ -130,7 +130,7 @@ class EventWriter:
     async def _write(self) -> None:
         keys, self._dirty = self._dirty, set()
         self._dirty |= keys  # Stays dirty until Redis has it.
-        pipeline = streams.client().pipeline(transaction=False)
+        pipeline = streams.client(retrying=False).pipeline(transaction=False)
         ends: dict[str, int] = {}
         for key in keys:
             log, written = self._logs[key], self._written[key]
@@ -159,7 +159,7 @@ class EventWriter:
         """After a fault: how much of each log Redis really has. An empty Redis gets everything again, same numbers."""
         for key in list(self._logs):
             try:
-                self._written[key] = await streams.last_number(key)
+                self._written[key] = streams.number_of((await streams.last_id(key)).encode())
             except (RedisError, OSError):
                 return
             self._dirty.add(key)
@@ -184,7 +184,7 @@ class Reader:
         self._followers: dict[str, set[Follower]] = defaultdict(set)
         self._wake_key = f"runs:wake:{uuid.uuid4().hex}"
         self._wake_id = "0"
-        self._stops_id = "$"
+        self._stops_id = ""  # Found at the first read: "$" would miss what comes between two reads.
         self._task: asyncio.Task[None] | None = None
         self.on_stop: Callable[[str], None] | None = None
 
@@ -236,6 +236,8 @@ class Reader:
                 await asyncio.sleep(0.5)
 
     async def _read(self) -> None:
+        if not self._stops_id:
+            self._stops_id = await streams.last_id(STOPS)
         wanted: dict[str, str] = {self._wake_key: self._wake_id, STOPS: self._stops_id}
         for key, group in self._followers.items():
             wanted[key] = f"{min(follower.seq for follower in group)}-0"

@@ -8,28 +8,33 @@ from typing import Any, cast
 
 from django.conf import settings
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
-_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = weakref.WeakKeyDictionary()
+_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, Redis]] = weakref.WeakKeyDictionary()
 
 BLOCK_SECONDS = 5  # how long a reader waits in one call; below the socket's timeout
 SOCKET_SECONDS = 10
 
 
-def client() -> Redis:
-    """The client of the running loop. Values come back as bytes."""
-    loop = asyncio.get_running_loop()
-    found = _clients.get(loop)
+def client(*, retrying: bool = True) -> Redis:
+    """The client of the running loop. Values come back as bytes.
+
+    One that does not retry lets its user see that a connection broke, and so that the server may have lost something.
+    """
+    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    found = clients.get(retrying)
     if found is None:
-        found = Redis.from_url(
-            settings.REDIS.runs, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=3, health_check_interval=30
+        options: dict[str, Any] = {} if retrying else {"retry": Retry(NoBackoff(), 0)}
+        found = clients[retrying] = Redis.from_url(
+            settings.REDIS.runs, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=3, health_check_interval=30, **options
         )
-        _clients[loop] = found
     return found
 
 
 async def close() -> None:
     """Give the running loop's connections back; the next call opens new ones."""
-    if found := _clients.pop(asyncio.get_running_loop(), None):
+    for found in _clients.pop(asyncio.get_running_loop(), {}).values():
         await found.aclose()
 
 
@@ -41,10 +46,10 @@ async def entries(key: str, after: int, count: int) -> list[Entry]:
     return cast("list[Entry]", await client().xrange(key, min=f"({after}-0", count=count))
 
 
-async def last_number(key: str) -> int:
-    """The number of a stream's last entry; 0 where there is none."""
+async def last_id(key: str) -> str:
+    """The id of a stream's last entry; "0-0" where there is none. Raises `redis.RedisError`."""
     found = cast("list[Entry]", await client().xrevrange(key, count=1))
-    return number_of(found[0][0]) if found else 0
+    return found[0][0].decode() if found else "0-0"
 
 
 def number_of(entry_id: bytes) -> int:
