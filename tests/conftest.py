@@ -40,6 +40,9 @@ def servers() -> Iterator[None]:
         check=True,
         stdout=subprocess.DEVNULL,
     )
+    from config.celery import app
+
+    app.conf.task_default_queue = "nobody"  # Tests in this process do their tasks themselves; the live worker is for outsiders.
     yield
     from django.db import connections
 
