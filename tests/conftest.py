@@ -76,7 +76,15 @@ def outside() -> Iterator[None]:
     context.enter(None)
 
 
-KEPT_TABLES = ("django_%", "auth_%", "accounts_user", "profiles_assistant")
+KEPT_TABLES = (
+    "django_%",
+    "auth_%",
+    "audit_auditevent",
+    "audit_head",
+    "audit_readingpolicy",
+    "accounts_user",
+    "profiles_assistant",
+)
 
 
 @pytest.fixture

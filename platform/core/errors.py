@@ -48,7 +48,7 @@ class NotAuthenticated(AppError):
 class NotAllowed(AppError):
     code = "not_allowed"
     status = 403
-    title = "Not allowed"
+    title: ClassVar[str | Promise] = "Not allowed"
 
 
 class Conflict(AppError):

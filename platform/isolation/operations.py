@@ -12,9 +12,9 @@ from typing import Any, Literal
 from django.db.migrations.operations.base import Operation
 
 from isolation.context import GATEWAY_ROLE, OWNER_ROLE, PLATFORM_ROLE, PUBLIC, SERVICE_ROLE
-from isolation.guard import SEARCH_ROLE
+from isolation.guard import AUDIT_ROLE, SEARCH_ROLE
 
-PolicyRole = Literal["person", "service", "search", "gateway", "migrate"]
+PolicyRole = Literal["person", "service", "search", "audit", "gateway", "migrate"]
 
 PLACEHOLDER = re.compile(r"\{(schema|here|uid|can_[a-z]+)\}")
 
@@ -36,7 +36,7 @@ def fill(text: str, schema: str) -> str:
 def role_of(kind: PolicyRole, schema: str) -> str:
     """The database role that a policy's kind means in a schema."""
     person = PLATFORM_ROLE if schema == PUBLIC else schema
-    roles = {"person": person, "service": SERVICE_ROLE, "search": SEARCH_ROLE, "gateway": GATEWAY_ROLE}
+    roles = {"person": person, "service": SERVICE_ROLE, "search": SEARCH_ROLE, "audit": AUDIT_ROLE, "gateway": GATEWAY_ROLE}
     return roles.get(kind, OWNER_ROLE)
 
 

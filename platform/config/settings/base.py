@@ -32,6 +32,7 @@ SHARED_APPS = [
     "isolation",
     "core",
     "tenants",
+    "audit",
     "accounts",
     "gateway",
     "django.contrib.contenttypes",
@@ -47,6 +48,7 @@ SHARED_APPS = [
     "appliance",
 ]
 TENANT_APPS = [
+    "audit",
     "accounts",
     "django.contrib.contenttypes",
     "django.contrib.auth",

@@ -22,7 +22,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import translation
 from django.utils.module_loading import import_string
 
-from core import health
+from core import caller, health
 from core.errors import AppError
 from core.middleware import metrics, security_headers
 from core.middleware.static_files import StaticFiles
@@ -53,6 +53,7 @@ class RequestChain:
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         begun = time.perf_counter()
+        caller.enter(request.META.get("REMOTE_ADDR", ""))
         response = await self._answer(request)
         security_headers.apply(request, response)
         metrics.observe(request, response, time.perf_counter() - begun)
