@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts.console import Block, ReadOnlyAdmin, badge, count_rows, tenant_site
+from accounts.models import User
+from accounts.permissions import Right, allows
 from documents.models import Document, Folder
 from documents.web import reason
 
@@ -58,8 +60,10 @@ class FolderAdmin(ReadOnlyAdmin):
 
 
 @tenant_site.board
-def documents_by_state(request: HttpRequest) -> Block:
+def documents_by_state(request: HttpRequest) -> Block | None:
     """How many documents are in each state: the failed ones are one click away."""
+    if not allows(cast("User", request.user), Right.SEE_INVENTORY):
+        return None
     counts = dict(Document.objects.order_by().values_list("status").annotate(Count("pk")))
     url = reverse("admin:documents_document_changelist") + "?status__exact="
     states = [(value, str(label)) for value, label in Document.Status.choices]

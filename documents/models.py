@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from accounts.permissions import Right, allows
 from core.ids import uuid7
 from documents.fields import VectorField
 
@@ -59,8 +60,8 @@ class DocumentQuerySet(models.QuerySet["Document"]):
         return self.filter(Q(owner=user) | Q(folder__visibility=Folder.Visibility.TENANT))
 
     def listed_to(self, user: User) -> Self:
-        """The documents whose metadata `user` may see: an administrator sees that of all, and no content."""
-        return self.all() if user.role == User.Role.ADMIN else self.visible_to(user)
+        """The documents whose metadata `user` may see: whoever sees the inventory has that of all, and no content."""
+        return self.all() if allows(user, Right.SEE_INVENTORY) else self.visible_to(user)
 
     def unfinished(self) -> Self:
         return self.filter(status__in=[Document.Status.QUEUED, Document.Status.PROCESSING])

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from accounts.permissions import Right, allows
 from core.ids import uuid7
 from documents.errors import (
     EmptyDocument,
@@ -35,14 +36,13 @@ from documents.parsing.sniff import CONTENT_TYPES, Unsupported, sniff
 
 logger = logging.getLogger(__name__)
 
-READERS = frozenset({User.Role.VIEWER, User.Role.AUDITOR})  # They ask and read, and bring nothing in.
 INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 LONGEST_TITLE = 255
 
 
 def create_folder(*, owner: User, name: str, visibility: str = Folder.Visibility.PRIVATE) -> Folder:
     """Raises `MayNotUpload` for a reader's role, `FolderExists` where the person has a folder of this name."""
-    if owner.role in READERS:
+    if not allows(owner, Right.UPLOAD):
         raise MayNotUpload(_("Your role reads and asks; it makes no folders."))
     try:
         with transaction.atomic():
@@ -83,7 +83,7 @@ def upload_document(*, owner: User, file: File[bytes], folder: uuid.UUID | None 
     `title` defaults to the file's name. Raises `EmptyDocument`, `FileTooLarge`, `UnsupportedType`, `MayNotUpload`,
     `FolderNotFound`, `NotYourFolder` or `StorageFull`; nothing is stored then.
     """
-    if owner.role in READERS:
+    if not allows(owner, Right.UPLOAD):
         raise MayNotUpload(_("Your role reads and asks; it uploads no documents."))
     place = _own_folder(owner, folder)
     name = clean_title(title or file.name or "")

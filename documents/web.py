@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
+from accounts.permissions import Right, allows
 from core.errors import AppError
 from documents import services
 from documents.models import Document, DocumentText, Embedding, Folder
@@ -108,7 +109,7 @@ def index(request: HttpRequest) -> HttpResponse:
     if status in Document.Status.values:
         rows = rows.filter(status=status)
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    may_upload = user.role not in services.READERS
+    may_upload = allows(user, Right.UPLOAD)
     kept = {name: value for name, value in (("folder", given), ("q", query), ("status", status)) if value}
     context = {
         "section": "documents",

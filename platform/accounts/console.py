@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.forms import BaseInlineFormSet, BaseModelFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -21,13 +23,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from accounts.permissions import Right, allows
+from core.errors import AppError
 from isolation import context
 
 # What stands in the sidebar, in this order; a model left out is not shown.
 SECTIONS: list[tuple[Any, list[str]]] = [
-    (_("Access"), ["User"]),
+    (_("Access"), ["User", "Group"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
     (_("Platform"), ["Tenant", "Domain"]),
+    (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.
     "ready": ("ok", "check"),
@@ -41,6 +46,7 @@ TONES = {  # state: tone, icon. Colour never speaks alone.
 }
 
 Block = dict[str, Any]
+Board = Callable[[HttpRequest], Block | None]
 
 
 def tone(state: str) -> tuple[str, str]:
@@ -89,6 +95,14 @@ class ConsoleForm(ModelForm):  # type: ignore[type-arg]
 class ConsoleAdmin(ModelAdmin):  # type: ignore[type-arg]
     form = ConsoleForm
 
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """What a service refuses is said on the page, and nothing was changed."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except AppError as error:
+            self.message_user(request, str(error.detail), messages.ERROR)
+            return redirect(request.get_full_path())
+
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_formset(request, **{"formset": NamedRows, **kwargs})
 
@@ -109,23 +123,26 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 
 class ConsoleSite(AdminSite):
-    """One of the two consoles. `role` is who may enter."""
+    """One of the two consoles. `right` is who may enter."""
 
     enable_nav_sidebar = False  # base_site.html has its own.
     index_template = "admin/index.html"
-    role: str = User.Role.ADMIN
+    right = Right.CONSOLE
 
     def __init__(self) -> None:
         super().__init__(name="admin")
-        self.boards: list[Callable[[HttpRequest], Block]] = []
+        self.boards: list[Board] = []
 
-    def board(self, make: Callable[[HttpRequest], Block]) -> Callable[[HttpRequest], Block]:
-        """Put a table on the first page: `{name, heads, rows: [{name, sub?, cells, state?, tone?, icon?, url?}]}`."""
+    def board(self, make: Board) -> Board:
+        """Put a table on the first page: `{name, heads, rows: [{name, sub?, cells, state?, tone?, icon?, url?}]}`.
+
+        None where the person may not see it.
+        """
         self.boards.append(make)
         return make
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_active and getattr(request.user, "role", None) == self.role
+        return allows(cast("User", request.user), self.right)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         site: Any = request.site
@@ -146,7 +163,9 @@ class ConsoleSite(AdminSite):
         return [{"name": name, "app_label": "", "app_url": "", "models": found} for name, found in sections if found]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().index(request, {"blocks": [make(request) for make in self.boards], **(extra_context or {})})
+        return super().index(
+            request, {"blocks": [block for make in self.boards if (block := make(request))], **(extra_context or {})}
+        )
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         response = super().logout(request, extra_context)
@@ -164,7 +183,7 @@ class TenantSite(ConsoleSite):
 
 
 class OperatorSite(ConsoleSite):
-    role = User.Role.OPERATOR
+    right = Right.OPERATE
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         # Sign-in writes the person's row, which only sign-in's own context may.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from accounts import permissions
 from core.ids import uuid7
 from isolation import context
 from isolation.context import Context
@@ -17,6 +21,22 @@ from isolation.context import Context
 class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(email=(username or "").strip().lower())
+
+
+class Group(models.Model):
+    """People who are named together in grants. Who belongs to it stands with the people (`User.group_keys`)."""
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class User(AbstractBaseUser):
@@ -37,6 +57,8 @@ class User(AbstractBaseUser):
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MEMBER)
     language = models.CharField(_("language"), max_length=8, default="en")
     is_active = models.BooleanField(_("active"), default=True)
+    # With the person, not in a table between: the context of every request needs them, and this way costs no query.
+    group_keys = ArrayField(models.BigIntegerField(), default=list, blank=True, editable=False, help_text="keys of groups")
     epoch = models.PositiveIntegerField(default=0, help_text="raised to revoke every token issued before", editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -50,6 +72,7 @@ class User(AbstractBaseUser):
         ordering = ["email"]
         verbose_name = _("person")
         verbose_name_plural = _("people")
+        indexes = [GinIndex(fields=["group_keys"], name="accounts_user_by_group")]
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="accounts_user_email_is_lower_case"),
         ]
@@ -68,35 +91,35 @@ class User(AbstractBaseUser):
         return (self.first_name[:1] + self.last_name[:1]).upper() or self.email[:2].upper()
 
     def principals(self) -> list[str]:
-        """Everything that a grant may name and that means this person."""
-        return [f"user:{self.pk}", f"role:{self.role}"]
+        """Everything that a grant may name and that means this person; in SQL `guard.principals`."""
+        return [f"user:{self.pk}", f"role:{self.role}", *(f"group:{key}" for key in self.group_keys)]
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What policies in the database may rely on: the role's name."""
-        return frozenset({self.role})
+        """What policies in the database may rely on: the role's name and the groups."""
+        return frozenset({self.role, *(f"group:{key}" for key in self.group_keys)})
 
     def context(self, schema: str) -> Context:
         """The context in which this person asks."""
         return context.person(schema, self.pk, self.capabilities)
 
-    # Django's admin asks these. Rights follow the role; there are no per-model permissions to hand out.
+    # Django's admin asks these; the table is `accounts.permissions`. There are no per-model permissions to hand out.
     @property
     def is_staff(self) -> bool:
-        return self.role in {self.Role.ADMIN, self.Role.OPERATOR}
+        return permissions.allows(self, permissions.Right.CONSOLE)
 
     @property
     def is_superuser(self) -> bool:
         return False
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        return self.is_active and self.is_staff
+        return permissions.in_console(self, perm)
 
-    def has_perms(self, perms: Any, obj: Any = None) -> bool:
-        return self.is_active and self.is_staff
+    def has_perms(self, perms: Iterable[str], obj: Any = None) -> bool:
+        return all(permissions.in_console(self, perm) for perm in perms)
 
     def has_module_perms(self, app_label: str) -> bool:
-        return self.is_active and self.is_staff
+        return self.is_staff
 
 
 class RefreshToken(models.Model):

@@ -16,6 +16,7 @@ from django.utils.crypto import constant_time_compare
 from accounts import tokens
 from accounts.models import User
 from accounts.sessions import SessionStore
+from core import caller
 from isolation import context, in_thread
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ async def resolve(request: HttpRequest) -> None:
     elif key:
         user, request.session = await in_thread(session_user, schema, key)
     request.user = user or AnonymousUser()
+    caller.enter_name(user.email if user else "")
     request.auser = _as_coroutine(request)
     context.enter(user.context(schema) if user else context.person(schema, 0))
 

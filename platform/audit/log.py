@@ -34,5 +34,5 @@ def record(
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT audit_append(%s, %s, %s, %s, %s, %s, %s)",
-            (actor, actor_name[:LONGEST], caller.address(), action, target[:LONGEST], subject, facts),
+            (actor, (actor_name or caller.name())[:LONGEST], caller.address(), action, target[:LONGEST], subject, facts),
         )

@@ -65,6 +65,9 @@ class ReadingPolicy(models.Model):
         verbose_name = _("reading policy")
         verbose_name_plural = _("reading policy")
 
+    def __str__(self) -> str:
+        return str(_("Private conversations"))
+
 
 class ReadingQuerySet(models.QuerySet["Reading"]):
     def open_for(self, reader: int) -> Self:
@@ -86,6 +89,8 @@ class Reading(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        verbose_name = _("reading of private conversations")
+        verbose_name_plural = _("readings of private conversations")
         constraints = [
             models.CheckConstraint(condition=~models.Q(reason=""), name="audit_reading_has_a_reason"),
             models.CheckConstraint(condition=~models.Q(reader=models.F("subject")), name="audit_reading_is_of_another"),

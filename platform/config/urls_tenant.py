@@ -15,6 +15,7 @@ handler500 = "core.views.server_error"
 
 api = [
     path("", include("accounts.api.urls")),
+    path("", include("audit.api.urls")),
     path("", include("assistants.conversations.api.urls")),
     path("", include("documents.api.urls")),
 ]

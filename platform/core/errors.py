@@ -36,13 +36,13 @@ def problem(status: int, code: str, title: str, detail: str = "", **extra: Any) 
 class NotFound(AppError):
     code = "not_found"
     status = 404
-    title = "Not found"
+    title: ClassVar[str | Promise] = "Not found"
 
 
 class NotAuthenticated(AppError):
     code = "not_authenticated"
     status = 401
-    title = "Not authenticated"
+    title: ClassVar[str | Promise] = "Not authenticated"
 
 
 class NotAllowed(AppError):
@@ -54,4 +54,4 @@ class NotAllowed(AppError):
 class Conflict(AppError):
     code = "conflict"
     status = 409
-    title = "Conflict"
+    title: ClassVar[str | Promise] = "Conflict"

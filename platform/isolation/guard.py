@@ -105,10 +105,17 @@ CREATE OR REPLACE FUNCTION guard.uid(t text) RETURNS bigint LANGUAGE sql STABLE 
   $$ SELECT c.uid FROM guard.ctx() c WHERE c.tenant = t AND c.uid <> 0 $$;
 CREATE OR REPLACE FUNCTION guard.can(t text, cap text) RETURNS boolean LANGUAGE sql STABLE AS
   $$ SELECT EXISTS (SELECT 1 FROM guard.ctx() c WHERE c.tenant = t AND cap = ANY (string_to_array(c.caps, ','))) $$;
+-- What grants may name: user:7, role:member, group:3.
+CREATE OR REPLACE FUNCTION guard.principals(t text) RETURNS text[] LANGUAGE sql STABLE AS
+  $$ SELECT array_append(ARRAY(SELECT CASE WHEN cap LIKE 'group:%' THEN cap ELSE 'role:' || cap END
+                               FROM unnest(string_to_array(c.caps, ',')) AS cap), 'user:' || c.uid)
+     FROM guard.ctx() c WHERE c.tenant = t AND c.uid <> 0 $$;
+ALTER FUNCTION guard.principals(text) OWNER TO {GUARD_ROLE};
 ALTER FUNCTION guard.here(text) OWNER TO {GUARD_ROLE};
 ALTER FUNCTION guard.uid(text) OWNER TO {GUARD_ROLE};
 ALTER FUNCTION guard.can(text, text) OWNER TO {GUARD_ROLE};
-GRANT EXECUTE ON FUNCTION guard.ctx(), guard.here(text), guard.uid(text), guard.can(text, text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION guard.ctx(), guard.here(text), guard.uid(text), guard.can(text, text), guard.principals(text)
+  TO PUBLIC;
 
 -- A new table returns nothing to anybody until somebody writes its policy, and never anything outside its own schema's context.
 CREATE OR REPLACE FUNCTION guard.lock_new_table() RETURNS event_trigger

@@ -1,7 +1,7 @@
 """Migration operations for the walls: policies and schema-aware SQL.
 
-The texts may hold `{schema}` (the schema being migrated), `{here}`, `{uid}` and `{can_NAME}`: guard calls wrapped in
-`(SELECT …)`, so that they run once per query and not once per row.
+The texts may hold `{schema}` (the schema being migrated), `{here}`, `{uid}`, `{principals}` and `{can_NAME}`: guard calls
+wrapped in `(SELECT …)`, so that they run once per query and not once per row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from isolation.guard import AUDIT_ROLE, SEARCH_ROLE
 
 PolicyRole = Literal["person", "service", "search", "audit", "gateway", "migrate"]
 
-PLACEHOLDER = re.compile(r"\{(schema|here|uid|can_[a-z]+)\}")
+PLACEHOLDER = re.compile(r"\{(schema|here|uid|principals|can_[a-z]+)\}")
 
 
 def fill(text: str, schema: str) -> str:

@@ -103,8 +103,8 @@ def test_a_person_changes_name_and_language_and_no_role(acme: House) -> None:
     client.post("/settings/", {"first_name": was.first_name, "last_name": was.last_name, "language": was.language})
 
 
-def test_the_console_is_the_administrators(acme: House) -> None:
-    for local, status in (("admin", 200), ("manager", 403), ("member", 403), ("viewer", 403)):
+def test_the_console_is_for_who_administers_or_audits(acme: House) -> None:
+    for local, status in (("admin", 200), ("manager", 200), ("auditor", 200), ("member", 403), ("viewer", 403)):
         client = browser(acme.person(local))
 
         assert client.get("/admin/", follow=True).status_code == status

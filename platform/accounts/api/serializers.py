@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from accounts.models import User
+from accounts.models import Group, User
+
+ROLES = [choice for choice in User.Role.choices if choice[0] != User.Role.OPERATOR]
 
 
 class CredentialsIn(serializers.Serializer[Any]):
@@ -34,3 +39,56 @@ class MeOut(serializers.ModelSerializer[User]):
     class Meta:
         model = User
         fields = ["id", "email", "first_name", "last_name", "role", "language"]
+
+
+class PersonIn(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+    role = serializers.ChoiceField(choices=ROLES, default=User.Role.MEMBER)
+    first_name = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
+    last_name = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
+    language = serializers.ChoiceField(choices=settings.LANGUAGES, required=False)
+    password = serializers.CharField(max_length=1024, required=False, trim_whitespace=False, write_only=True)
+
+    def validate_password(self, password: str) -> str:
+        try:
+            validate_password(password)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from error
+        return password
+
+
+class PersonPatch(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=ROLES, required=False)
+    is_active = serializers.BooleanField(required=False)
+    first_name = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    last_name = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    language = serializers.ChoiceField(choices=settings.LANGUAGES, required=False)
+
+
+class PersonOut(serializers.ModelSerializer[User]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "email", "first_name", "last_name", "role", "language", "is_active", "created_at", "last_login"]
+
+
+class GroupIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    members = serializers.ListField(child=serializers.UUIDField(), max_length=10_000, required=False)
+
+
+class GroupPatch(GroupIn):
+    name = serializers.CharField(max_length=100, required=False)
+
+
+class GroupOut(serializers.ModelSerializer[Group]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    members = serializers.SerializerMethodField(help_text="ids of people")
+
+    class Meta:
+        model = Group
+        fields = ["id", "name", "members", "created_at"]
+
+    def get_members(self, group: Group) -> list[str]:
+        return [str(found) for found in self.context["members"].get(group.pk, [])]

@@ -67,6 +67,8 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField()),
             ],
             options={
+                'verbose_name': 'reading of private conversations',
+                'verbose_name_plural': 'readings of private conversations',
                 'ordering': ['-pk'],
                 'constraints': [models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='audit_reading_has_a_reason'), models.CheckConstraint(condition=models.Q(('reader', models.F('subject')), _negated=True), name='audit_reading_is_of_another')],
             },

@@ -72,6 +72,7 @@ MIDDLEWARE = ["core.middleware.chain.RequestChain"]
 # The steps that need apps above `core`; the chain calls them in its own order.
 CLOISON_SITE_RESOLVER = "tenants.sites.resolve"
 CLOISON_PRINCIPALS = "accounts.principals"
+CLOISON_ACCESS = "config.access.decide"
 CLOISON_READINESS = {"database": "isolation.health.database", "redis": "core.streams.ping"}
 # Our one asynchronous middleware does what these three look for by class: sessions, authentication, messages.
 SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "django_ratelimit.W001"]

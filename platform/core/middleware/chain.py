@@ -13,6 +13,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages.storage import default_storage as message_storage
 from django.core.exceptions import DisallowedHost
 from django.db import connections
@@ -25,6 +26,7 @@ from django.utils.module_loading import import_string
 from core import caller, health
 from core.errors import AppError
 from core.middleware import metrics, security_headers
+from core.middleware.security_headers import is_api
 from core.middleware.static_files import StaticFiles
 from core.views import problem_page
 
@@ -43,6 +45,7 @@ class RequestChain:
         self.get_response = get_response
         self.resolve_site = import_string(settings.CLOISON_SITE_RESOLVER)
         self.principals = import_module(settings.CLOISON_PRINCIPALS)
+        self.refusal = import_string(settings.CLOISON_ACCESS)
         self.csrf = CsrfViewMiddleware(self._no_response)
         self.static = StaticFiles()
         markcoroutinefunction(self)
@@ -94,7 +97,11 @@ class RequestChain:
     async def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
-        """Django's hook between URL and view: the CSRF check, as its own middleware would make it."""
+        """Django's hook between URL and view: may this person come here, then the CSRF check as Django makes it."""
+        if error := self.refusal(request):
+            if error.status == 401 and not is_api(request.path_info):
+                return redirect_to_login(request.get_full_path())
+            return problem_page(request, error.status, error.code, str(error.title), str(error.detail))
         return self.csrf.process_view(request, view, args, kwargs)
 
     @staticmethod

@@ -1,0 +1,121 @@
+"""Which right each route asks for. The request chain decides here before any view runs; a route without an entry is refused.
+
+Adding a route? Add its line. `docs/security.md` holds the table that is made from this (scripts/reference).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.http import HttpRequest
+
+from accounts.permissions import Right, allows
+from core.errors import AppError, NotAllowed, NotAuthenticated
+
+Need = Right | Literal["anybody", "signed in"]
+ANYBODY: Need = "anybody"
+SIGNED_IN: Need = "signed in"
+
+R = Right
+API = "api/v1/"
+
+TENANT: dict[str, dict[str, Need]] = {
+    # Pages
+    "login/": {"GET": ANYBODY, "POST": ANYBODY},
+    "logout/": {"POST": ANYBODY},
+    "language/": {"POST": ANYBODY},
+    "tenant.css": {"GET": ANYBODY},
+    "settings/": {"GET": R.ACCOUNT, "POST": R.ACCOUNT},
+    "": {"GET": R.ASK},
+    "send/": {"POST": R.ASK},
+    "c/<uuid:public_id>/": {"GET": R.ASK},
+    "c/<uuid:public_id>/delete/": {"POST": R.ASK},
+    "search/": {"GET": R.READ},
+    "documents/": {"GET": R.READ},
+    "documents/upload/": {"POST": R.UPLOAD},
+    "documents/<uuid:public_id>/": {"GET": R.READ},
+    "documents/<uuid:public_id>/row/": {"GET": R.READ},
+    "documents/<uuid:public_id>/retry/": {"POST": R.UPLOAD},
+    "documents/<uuid:public_id>/delete/": {"POST": R.UPLOAD},
+    "folders/": {"POST": R.UPLOAD},
+    "folders/<uuid:public_id>/delete/": {"POST": R.UPLOAD},
+    # API
+    "api/schema/": {"GET": ANYBODY},
+    "api/docs/": {"GET": ANYBODY},
+    f"{API}auth/token/": {"POST": ANYBODY},
+    f"{API}auth/refresh/": {"POST": ANYBODY},
+    f"{API}auth/logout/": {"POST": ANYBODY},
+    f"{API}auth/ws-ticket/": {"POST": R.ASK},
+    f"{API}me/": {"GET": SIGNED_IN},
+    f"{API}users/": {"GET": R.SEE_PEOPLE, "POST": R.MANAGE_PEOPLE},
+    f"{API}users/<uuid:id>/": {"GET": R.SEE_PEOPLE, "PATCH": R.MANAGE_PEOPLE},
+    f"{API}groups/": {"GET": R.SEE_PEOPLE, "POST": R.MANAGE_GROUPS},
+    f"{API}groups/<uuid:id>/": {"GET": R.SEE_PEOPLE, "PATCH": R.MANAGE_GROUPS, "DELETE": R.MANAGE_GROUPS},
+    f"{API}audit-events/": {"GET": R.SEE_AUDIT},
+    f"{API}conversations/": {"GET": R.ASK, "POST": R.ASK},
+    f"{API}conversations/<uuid:id>/": {"GET": R.ASK, "PATCH": R.ASK, "DELETE": R.ASK},
+    f"{API}conversations/<uuid:conversation>/messages/": {"GET": R.ASK, "POST": R.ASK},
+    f"{API}runs/<uuid:id>/": {"GET": R.ASK},
+    f"{API}runs/<uuid:id>/events/": {"GET": R.ASK},
+    f"{API}runs/<uuid:id>/stop/": {"POST": R.ASK},
+    f"{API}search/": {"POST": R.READ},
+    f"{API}folders/": {"GET": R.READ, "POST": R.UPLOAD},
+    f"{API}folders/<uuid:id>/": {"GET": R.READ, "PATCH": R.UPLOAD, "DELETE": R.UPLOAD},
+    f"{API}documents/": {"GET": R.READ, "POST": R.UPLOAD},
+    f"{API}documents/<uuid:id>/": {"GET": R.READ, "DELETE": R.UPLOAD},
+    f"{API}documents/<uuid:id>/chunks/": {"GET": R.READ},
+    f"{API}documents/<uuid:id>/file/": {"GET": R.READ},
+    f"{API}documents/<uuid:id>/pages/<int:number>/": {"GET": R.READ},
+    f"{API}documents/<uuid:id>/retry/": {"POST": R.UPLOAD},
+    f"{API}documents/<uuid:id>/text/": {"GET": R.READ},
+}
+OPERATOR: dict[str, dict[str, Need]] = {
+    "": {"GET": ANYBODY},
+    "metrics": {"GET": ANYBODY},  # The view asks for the operator's network or token.
+}
+# Django's admin asks `accounts.permissions.CONSOLE` for each model; its own sign-in must stay open to reach it.
+CONSOLE = "admin/"
+CONSOLE_DOORS = frozenset({"admin/login/", "admin/logout/", "admin/jsi18n/"})
+
+
+class RouteWithoutAccess(NotAllowed):
+    code = "route_without_access"
+
+
+class MethodNotAllowed(AppError):
+    code = "method_not_allowed"
+    status = 405
+    title = "Method not allowed"
+
+
+def needs(route: str, method: str, *, operator: bool) -> Need | None:
+    """What a route asks for; None where it does not know the method. Raises `RouteWithoutAccess`."""
+    if route.startswith(CONSOLE):
+        if route in CONSOLE_DOORS:
+            return ANYBODY
+        return R.OPERATE if operator else R.CONSOLE
+    entry = (OPERATOR if operator else TENANT).get(route)
+    if entry is None:
+        raise RouteWithoutAccess
+    if method == "OPTIONS":
+        return SIGNED_IN if ANYBODY not in entry.values() else ANYBODY
+    return entry.get("GET" if method == "HEAD" else method)
+
+
+def decide(request: HttpRequest) -> AppError | None:
+    """Why the request may not reach its view, or None. Asks the table, the person's role and the key's scopes."""
+    route = request.resolver_match.route if request.resolver_match else ""
+    try:
+        need = needs(route, request.method or "", operator=request.site.is_operator)  # type: ignore[attr-defined]
+    except RouteWithoutAccess as error:
+        return error
+    if need is None:
+        return MethodNotAllowed()
+    if need == ANYBODY:
+        return None
+    if not request.user.is_authenticated:
+        return NotAuthenticated()
+    scopes: frozenset[str] | None = getattr(request, "scopes", None)  # Of an API key; a signed-in person has none.
+    if isinstance(need, Right) and (not allows(request.user, need) or (scopes is not None and need.value not in scopes)):
+        return NotAllowed()
+    return None
