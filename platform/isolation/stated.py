@@ -1,0 +1,140 @@
+"""The policies that the migrations state, beside those that the catalogue holds.
+
+There is no second list: the operations of the migrations on disk are read, so a policy is expected because a
+migration makes it, and one that no migration makes is a hole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db.migrations.loader import MigrationLoader
+
+from isolation.context import OWNER_ROLE, PUBLIC
+from isolation.operations import Policy, fill, role_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """One policy. `using` and `check` are SQL, empty where there is none; `role` empty is everybody."""
+
+    table: str
+    name: str
+    command: str
+    role: str
+    permissive: bool
+    using: str
+    check: str
+
+
+CATALOGUE = """
+    SELECT c.relname, p.polname,
+           CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                         WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+           coalesce((SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)), ''),
+           p.polpermissive, coalesce(pg_get_expr(p.polqual, p.polrelid), ''),
+           coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')
+    FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s"""
+
+TABLES = """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname = %s ORDER BY 1"""
+
+
+def operations() -> list[tuple[str, Policy]]:
+    """Table and operation of every `Policy` on disk, in the order of the graph. Asks no database."""
+    loader = MigrationLoader(None)
+    seen: set[tuple[str, str]] = set()
+    found: list[tuple[str, Policy]] = []
+    for leaf in loader.graph.leaf_nodes():
+        for key in loader.graph.forwards_plan(leaf):
+            if key in seen:
+                continue
+            seen.add(key)
+            for operation in loader.graph.nodes[key].operations:
+                if isinstance(operation, Policy):
+                    label, _, name = operation.model.rpartition(".")
+                    try:
+                        found.append((apps.get_model(label or key[0], name)._meta.db_table, operation))
+                    except LookupError:
+                        continue  # A later migration removed the model, and its table with it.
+    return found
+
+
+def expected(schema: str, tables: set[str], stated: list[tuple[str, Policy]]) -> dict[tuple[str, str], Stated]:
+    """What `schema` must have on those of its `tables`: the trigger's two policies on each, and the migrations'."""
+    found: dict[tuple[str, str], Stated] = {}
+    for table in tables:
+        found[table, "gate"] = Stated(table, "gate", "ALL", "", False, fill("{here}", schema), "")
+        found[table, "migrate"] = Stated(table, "migrate", "ALL", OWNER_ROLE, True, fill("{can_migrate}", schema), "")
+    for table, each in stated:
+        if table not in tables or (each.only and (each.only == "public") != (schema == PUBLIC)):
+            continue
+        using = "" if each.command == "INSERT" else fill(each.using, schema)
+        check = fill(each.check or each.using, schema) if each.command == "INSERT" or each.check is not None else ""
+        role = role_of(each.role, schema)
+        found[table, each.name] = Stated(table, each.name, each.command, role, True, using, check)
+    return found
+
+
+NOISE = re.compile(r'::[a-z_]+(?: varying)?(?:\[\])?|["()\[\],]')
+WORD = re.compile(r"[a-z_][a-z0-9_]*")
+DECIDES = ("or", "and", "true", "false", "exists", "here", "uid", "can")
+
+
+INTERVAL = re.compile(r"interval '(\d+) (second|minute|hour)s?'")
+SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+
+
+def _printed(interval: re.Match[str]) -> str:
+    """An interval as PostgreSQL prints it."""
+    total = int(interval[1]) * SECONDS[interval[2]]
+    return f"'{total // 3600:02}:{total % 3600 // 60:02}:{total % 60:02}'"
+
+
+def essence(text: str) -> tuple[Counter[str], Counter[str], set[str]]:
+    """What PostgreSQL keeps of an expression when it prints it its own way: literals, deciding words, all words."""
+    low = INTERVAL.sub(_printed, text.lower())
+    literals = Counter(re.findall(r"'([^']*)'", low))
+    words = WORD.findall(NOISE.sub(" ", re.sub(r"'[^']*'", " ", re.sub(r"\bas (uid|can|here)\b", " ", low))))
+    return literals, Counter(word for word in words if word in DECIDES), set(words)
+
+
+def same(wanted: str, found: str) -> bool:
+    """Whether PostgreSQL's print of a policy can come from the text in the migration.
+
+    Literals and the words that decide must occur equally often and no name may be missing; operators and brackets,
+    which PostgreSQL rewrites, are not compared.
+    """
+    if bool(wanted) != bool(found):
+        return False
+    literals, decides, words = essence(wanted)
+    printed_literals, printed_decides, printed_words = essence(found)
+    rewritten = {"in", "as", "between", "coalesce", "text", "is", "not", "distinct", "from", "join", "on", "inner"}
+    return literals == printed_literals and decides == printed_decides and words - rewritten <= printed_words
+
+
+def differences(cursor: Any, schema: str) -> Iterator[tuple[str, str]]:
+    """Each policy that is missing, changed or stated nowhere: (what, where)."""
+    cursor.execute(TABLES, (schema,))
+    tables = {name for (name,) in cursor.fetchall()}
+    cursor.execute(CATALOGUE, (schema,))
+    found = {(row[0], row[1]): Stated(*row) for row in cursor.fetchall()}
+    wanted = expected(schema, tables, operations())
+    for key in sorted(wanted.keys() | found.keys()):
+        where = f"{schema}.{key[0]}: {key[1]}"
+        want, have = wanted.get(key), found.get(key)
+        if have is None:
+            yield "a policy is missing", where
+        elif want is None:
+            yield "a policy that no migration states", where
+        elif (want.command, want.role, want.permissive) != (have.command, have.role, have.permissive) or not (
+            same(want.using, have.using) and same(want.check, have.check)
+        ):
+            yield "a policy was changed", where
