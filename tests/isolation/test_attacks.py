@@ -111,6 +111,27 @@ def attacks(member: Actor, other: Actor) -> dict[str, str]:
         "setval": f"'; SELECT setval('{theirs}.conversations_conversation_id_seq', 1); --",
         "password hashes of colleagues": "'; SELECT password FROM accounts_user WHERE email LIKE 'member2%'; --",
         "sessions": "'; SELECT session_data FROM django_session; --",
+        "cursor with hold": f"'; SET ROLE {theirs}; DECLARE c CURSOR WITH HOLD FOR {read}; FETCH ALL FROM c; --",
+        "cursor under one's role": f"'; DECLARE c SCROLL CURSOR WITH HOLD FOR {read}; FETCH ALL FROM c; --",
+        "prepared statement": f"'; SET ROLE {theirs}; PREPARE p AS {read}; EXECUTE p; --",
+        "anonymous block": f"'; DO $x$ BEGIN SET ROLE {theirs}; RAISE EXCEPTION '%', (SELECT string_agg(title, ',') FROM {table}); END $x$; --",
+        "function shadowed in pg_temp": (
+            f"'; CREATE FUNCTION pg_temp.here(t text) RETURNS boolean LANGUAGE sql AS 'SELECT true'; {read}; --"
+        ),
+        "unique constraint as oracle": (
+            f"'; SET ROLE {theirs}; INSERT INTO {table} SELECT * FROM {table} ON CONFLICT DO NOTHING RETURNING title; --"
+        ),
+        "copy out": f"'; SET ROLE {theirs}; COPY {table} (title) TO STDOUT; --",
+        "statistics of columns": "'; SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats WHERE attname = 'title'; --",
+        "sample of raw statistics": "'; SELECT stavalues1::text FROM pg_statistic; --",
+        "plan of the other's table": f"'; SET ROLE {theirs}; EXPLAIN (ANALYZE, VERBOSE) {read}; --",
+        "a sequence's last value": f"'; SELECT last_value FROM {theirs}.conversations_conversation_id_seq; --",
+        "lock the other's rows": f"'; SET ROLE {theirs}; SELECT title FROM {table} FOR UPDATE; --",
+        "merge": (
+            f"'; SET ROLE {theirs}; MERGE INTO {table} t USING (SELECT 1) s ON true WHEN MATCHED THEN UPDATE SET title = 'x'; --"
+        ),
+        "whole database as XML": f"'; SELECT schema_to_xml('{theirs}', true, false, ''); --",
+        "query in a string": f"'; SET ROLE {theirs}; SELECT query_to_xml('{read}', true, false, ''); --",
         "own role raised": "'; UPDATE accounts_user SET role = 'admin'; SELECT role FROM accounts_user; --",
     }
 
