@@ -26,7 +26,7 @@ class TenantAdmin(ConsoleAdmin):
     list_display = ["name", "state", "hosts", "language", "created_at"]
     list_filter = ["status"]
     search_fields = ["name"]
-    fields = ["name", "status", "language", "colour", "colour_ink", "schema_name", "created_at"]
+    fields = ["name", "status", "language", "colour", "colour_ink", "cors_origins", "schema_name", "created_at"]
     readonly_fields = ["schema_name", "created_at"]
     inlines = [DomainInline]
     actions = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,7 @@ from django_tenants.models import DomainMixin, TenantMixin
 
 from core.ids import uuid7
 
+ORIGIN = RegexValidator(r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", "An origin looks like https://intranet.example.org")
 HEX_COLOUR = RegexValidator(r"^#[0-9a-f]{6}$", "A colour looks like #8a4b2a.")
 
 
@@ -43,6 +45,13 @@ class Tenant(TenantMixin):  # type: ignore[misc]
     language = models.CharField(_("language"), max_length=8, default="en")
     colour = models.CharField(_("colour"), max_length=7, default="#8a4b2a", validators=[HEX_COLOUR])
     colour_ink = models.CharField(_("text on the colour"), max_length=7, default="#ffffff", validators=[HEX_COLOUR])
+    cors_origins = ArrayField(
+        models.CharField(max_length=200, validators=[ORIGIN]),
+        verbose_name=_("origins whose scripts may read the API"),
+        help_text=_("separated by commas: https://intranet.example.org"),
+        default=list,
+        blank=True,
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects: ClassVar[models.Manager[Tenant]] = TenantQuerySet.as_manager()

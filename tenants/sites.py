@@ -80,9 +80,42 @@ def find(domain: str) -> Site | None:
     )
 
 
+class Origins:
+    """The hosts whose API other origins may read, and which origins: all of them in one query, now and then."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._table: dict[str, frozenset[str]] = {}
+
+    async def allows(self, host: str, origin: str) -> bool:
+        now = time.monotonic()
+        if now >= self._until:
+            self._until = now + CACHE_SECONDS  # Set first, so that one request of many looks.
+            self._table = await in_thread(self._read)
+        return origin in self._table.get(normalise(host), ())
+
+    @staticmethod
+    def _read() -> dict[str, frozenset[str]]:
+        with context.use(context.gateway()):
+            listed = Domain.objects.filter(tenant__status=Tenant.Status.ACTIVE).exclude(tenant__cors_origins=[])
+            return {domain: frozenset(origins) for domain, origins in listed.values_list("domain", "tenant__cors_origins")}
+
+    def forget(self) -> None:
+        self._until = 0.0
+
+
+origins = Origins()
+
+
+async def origin_allowed(host: str, origin: str) -> bool:
+    """Whether scripts of `origin` may read the API on `host`. A change is known after at most `CACHE_SECONDS`."""
+    return await origins.allows(host, origin)
+
+
 def forget() -> None:
     """Empty this process's cache: after a tenant was created or suspended here."""
     _cache.clear()
+    origins.forget()
 
 
 def active_schemas() -> list[str]:

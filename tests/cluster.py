@@ -37,6 +37,10 @@ os.environ.update(
     CLOISON_GUARD_KEY=KEYS["CLOISON_GUARD_KEY"],
     CLOISON_WEIGHTS_DIR=os.environ.get("CLOISON_WEIGHTS_DIR", str(ROOT / "var" / "weights")),
 )
+# The suite's people are faster than people; the limiter's own tests set the real figures.
+os.environ.update(CLOISON_RATE_PER_MINUTE="600000", CLOISON_RATE_BURST="100000", CLOISON_SOCKETS_PER_USER="500")
+# Django's synchronous test client has a loop per request, each of which would need a connection of its own.
+os.environ.update(CLOISON_LIMITER_TIMEOUT_MS="0")
 for name in (
     "CLOISON_MODEL",
     "CLOISON_OPENAI_MODEL",
@@ -59,7 +63,14 @@ STRAY = DATA / "stray-connections"
 def environment(**more: str) -> dict[str, str]:
     """For a process of the product: the suite's servers, `platform/` where modules are looked for, the socket guard."""
     path = f"{ROOT}:{ROOT / 'platform'}:{ROOT / 'tests' / 'socket_guard'}"
-    return {**os.environ, "PYTHONPATH": path, "CLOISON_SOCKET_GUARD_LOG": str(STRAY), "PYTHONWARNINGS": "default", **more}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "CLOISON_SOCKET_GUARD_LOG": str(STRAY),
+        "PYTHONWARNINGS": "default",
+        "CLOISON_LIMITER_TIMEOUT_MS": "50",
+        **more,
+    }
 
 
 def manage(*command: str, **more: str) -> str:

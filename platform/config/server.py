@@ -6,6 +6,7 @@ As shipped it stores a whole body before any middleware runs and cuts streams on
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -17,6 +18,8 @@ from daphne.ws_protocol import WebSocketProtocol
 from django.conf import settings
 
 from core.errors import problem
+from core.middleware.security_headers import REFUSAL
+from core.views import PROBLEM
 
 logger = logging.getLogger(__name__)
 
@@ -67,29 +70,30 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
 
     def _refuse(self) -> None:
         """Write the answer at once and close: the rest of the body is not read."""
-        import json
-
         self.refused = True
         limit = self._limit()
-        body = json.dumps(
-            problem(
-                413,
-                "too_large",
-                "Too large",
-                f"The body is larger than {limit} bytes. Nothing was stored.",
-                limit=limit,
-            )
-        ).encode()
-        head = (
-            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json; charset=utf-8\r\n"
-            b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n" % len(body)
-        )
+        detail = f"The body is larger than {limit} bytes. Nothing was stored."
+        body = json.dumps(problem(413, "too_large", "Too large", detail, limit=limit)).encode()
+        headers = {**REFUSAL, "Content-Type": PROBLEM, "Connection": "close", "Content-Length": str(len(body))}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         transport = self.channel.transport
-        transport.write(head + body)
+        transport.write(f"HTTP/1.1 413 Content Too Large\r\n{lines}\r\n".encode() + body)
         # The client may still be sending: take what comes for a moment, so that it reads the answer before the reset.
         self.channel.setTimeout(None)
         reactor.callLater(2, transport.abortConnection)
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Daphne's own errors, as our problem documents."""
+        code, title = ("bad_request", "Bad request") if status < 500 else ("internal", "Something failed on our side")
+        headers = {**REFUSAL, "Content-Type": PROBLEM}
+        self.handle_reply(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            }
+        )
+        self.handle_reply({"type": "http.response.body", "body": json.dumps(problem(status, code, title, body)).encode()})
 
     def process(self) -> Any:
         return None if self.refused else super().process()
@@ -102,6 +106,11 @@ def close(protocol: Any, code: int, reason: bytes) -> None:
 
 class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
     """Closes with 1009 for a message over the limit (Autobahn would drop the connection)."""
+
+    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:  # noqa: N802, N803 (Autobahn's names)
+        """A handshake that is refused is an answer like any other, headers included."""
+        headers = [*(responseHeaders or []), *REFUSAL.items(), ("Content-Length", "0"), ("Connection", "close")]
+        super().sendHttpErrorResponse(code, reason, headers)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803 (Autobahn's names)
         if len(payload) > LARGEST_FRAME:

@@ -15,8 +15,11 @@ from core.middleware.security_headers import is_api
 PROBLEM = "application/problem+json; charset=utf-8"
 
 
-def problem_page(request: HttpRequest, status: int, code: str, title: str, detail: str = "") -> HttpResponse:
-    """The error for whoever asks: HTML where a page was asked for and a site is known, problem+json otherwise."""
+def problem_page(request: HttpRequest, status: int, code: str, title: str, detail: str = "", **extra: Any) -> HttpResponse:
+    """The error for whoever asks: HTML where a page was asked for and a site is known, problem+json otherwise.
+
+    `extra` are further members of the problem document.
+    """
     known_site = getattr(request, "site", None) is not None
     if known_site and not is_api(request.path_info):
         try:
@@ -25,7 +28,7 @@ def problem_page(request: HttpRequest, status: int, code: str, title: str, detai
             pass
         else:
             return HttpResponse(template.render({"code": code, "detail": detail}, request), status=status)
-    response = JsonResponse(problem(status, code, title, detail), status=status, content_type=PROBLEM)
+    response = JsonResponse(problem(status, code, title, detail, **extra), status=status, content_type=PROBLEM)
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="api"'
     return response

@@ -71,6 +71,7 @@ ASGI_APPLICATION = "config.asgi.application"
 MIDDLEWARE = ["core.middleware.chain.RequestChain"]
 # The steps that need apps above `core`; the chain calls them in its own order.
 CLOISON_SITE_RESOLVER = "tenants.sites.resolve"
+CLOISON_CORS_ALLOWS = "tenants.sites.origin_allowed"
 CLOISON_PRINCIPALS = "accounts.principals"
 CLOISON_ACCESS = "config.access.decide"
 CLOISON_READINESS = {"database": "isolation.health.database", "redis": "core.streams.ping"}
@@ -192,6 +193,14 @@ SPECTACULAR_SETTINGS = {
 }
 
 CLOISON_DRAIN_SECONDS = environment.number("CLOISON_DRAIN_SECONDS", 20)  # how long open answers may go on after SIGTERM
+# Token buckets: each person (and each anonymous address) has one; a tenant's and an address' are so many times larger.
+CLOISON_RATE_PER_MINUTE = environment.number("CLOISON_RATE_PER_MINUTE", 60)
+CLOISON_RATE_BURST = int(environment.number("CLOISON_RATE_BURST", 100))
+CLOISON_TENANT_RATE_FACTOR = environment.number("CLOISON_TENANT_RATE_FACTOR", 20)
+CLOISON_SOCKETS_PER_USER = int(environment.number("CLOISON_SOCKETS_PER_USER", 10))
+CLOISON_LIMITER_TIMEOUT = environment.number("CLOISON_LIMITER_TIMEOUT_MS", 50) / 1000  # seconds to wait for Redis
+CLOISON_WEB_PROCESSES = int(environment.number("CLOISON_WEB_PROCESSES", 1))  # each takes its share while Redis is away
+CLOISON_METRICS_TENANTS = int(environment.number("CLOISON_METRICS_TENANTS", 200))  # labels of their own
 CLOISON_DEMO = environment.flag("CLOISON_DEMO")
 CLOISON_DEMO_PASSWORD = environment.text("CLOISON_DEMO_PASSWORD", "cloison-demo-2026")
 CLOISON_FIRST_TOKEN_TIMEOUT = environment.number("CLOISON_FIRST_TOKEN_TIMEOUT", 30)  # seconds

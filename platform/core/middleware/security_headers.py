@@ -24,6 +24,13 @@ PAGE_POLICY = (
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 )
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# What an answer carries that never came as far as the chain: the server's own refusals.
+REFUSAL = {
+    **EVERYWHERE,
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": API_POLICY,
+    "Cache-Control": "no-store",
+}
 API_PATHS = ("/api/", "/v1/", "/mcp", "/health/", "/metrics")
 API_PAGES = ("/api/docs/",)
 
