@@ -20,7 +20,10 @@ from accounts.models import User
 from assistants.conversations import events, following, services
 from assistants.conversations.events import Follower
 from assistants.conversations.host import host
+from core import caller, rate_limiter
 from core.errors import AppError
+from core.rate_limiter import RateLimited
+from core.sockets import sockets
 from isolation import context, in_thread
 from tenants import sites
 
@@ -29,6 +32,8 @@ logger = logging.getLogger(__name__)
 UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
 MOST_FOLLOWED = 50  # runs that one socket may follow at once
+TOO_MANY = 4429
+UNCOUNTED = frozenset({"ping", "run.stop"})  # What must work just when somebody is over the limit.
 RECHECK_SECONDS = 5.0
 
 
@@ -45,7 +50,13 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.followers: dict[str, Follower] = {}
         self.outbox: asyncio.Queue[str] = asyncio.Queue()
         self.sender: asyncio.Task[None] | None = None
+        self.place: str | None = None
         headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
+        caller.enter(_address(self.scope, headers))
+        self.network = caller.network(caller.address())
+        if not rate_limiter.shield(self.network).allowed:
+            await self.close(code=TOO_MANY)
+            return
         site = await sites.resolve(headers.get(b"host", ""))
         if site is None or site.is_operator:
             await self.close(code=FORBIDDEN)
@@ -59,6 +70,12 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(code=UNAUTHENTICATED)
             return
         self.schema = site.schema
+        self.principal = rate_limiter.principal(site.schema, self.user.pk, self.network)
+        self.place = await sockets().claim(self.principal)
+        if self.place is None:
+            await self.close(code=TOO_MANY)
+            return
+        caller.enter_name(self.user.email)
         context.enter(self.user.context(site.schema))
         await self.accept()
         self.sender = asyncio.get_running_loop().create_task(self._send_forever())
@@ -84,14 +101,20 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.followers.clear()
         if self.sender:
             self.sender.cancel()
+        if self.place:
+            await sockets().release(self.principal, self.place)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         frame: dict[str, Any] = {}
         try:
-            frame = _parse(text_data)
+            try:
+                frame = _parse(text_data)
+            finally:  # A frame that is not understood costs a token, too.
+                if frame.get("type") not in UNCOUNTED:
+                    await self._count()
             await self._handlers[frame["type"]](self, frame)
         except AppError as error:
-            answer = {"type": "error", "code": error.code, "detail": str(error.detail), **error.extra}
+            answer = {**error.extra, "type": "error", "code": error.code, "detail": str(error.detail)}
             self._put({**answer, **{name: frame[name] for name in ("run", "key") if isinstance(frame.get(name), str)}})
         except (RedisError, OSError):
             self._put(
@@ -102,6 +125,13 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                     **({"key": frame["key"]} if "key" in frame else {}),
                 }
             )
+
+    async def _count(self) -> None:
+        """Take a token of the buckets that requests take from, too. Raises `RateLimited`; the socket stays open."""
+        assert self.user
+        verdict = await rate_limiter.take(self.schema, self.user.pk, self.network)
+        if not verdict.allowed:
+            raise RateLimited(verdict)
 
     async def _send_message(self, frame: dict[str, Any]) -> None:
         key = frame.get("key")
@@ -180,6 +210,11 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _send_forever(self) -> None:
         while True:
             await self.send(text_data=await self.outbox.get())
+
+
+def _address(scope: dict[str, Any], headers: dict[bytes, str]) -> str:
+    client = scope.get("client") or ("",)
+    return caller.address_of({"REMOTE_ADDR": client[0], "HTTP_X_FORWARDED_FOR": headers.get(b"x-forwarded-for")})
 
 
 def _parse(text: str | None) -> dict[str, Any]:
