@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import cluster
+from tests import canary, cluster
 from tests.people import House
 
 
@@ -183,5 +183,8 @@ def live(houses: dict[str, House], tmp_path_factory: pytest.TempPathFactory) -> 
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    # A log says what happened, never what was written.
+    for log in logs.iterdir():
+        canary.look(log.read_bytes(), None, log.name)
     # Import, start, upload, parse, answer: nothing went beyond this machine.
     assert not cluster.STRAY.exists(), cluster.STRAY.read_text()

@@ -15,6 +15,7 @@ from accounts import tokens
 from accounts.models import User
 from isolation import context
 from isolation.context import Context
+from tests import canary
 
 PASSWORD = "correct-horse-battery"
 T = TypeVar("T")
@@ -47,10 +48,24 @@ class House:
 
     @property
     def canary(self) -> str:
-        return f"CANARY-{self.name.upper()}-7f3a91bd"
+        return canary.of(self)
 
     def person(self, local: str) -> Actor:
         return Actor(self, local)
+
+
+class WatchedClient(Client):
+    """Looks for other people's canaries in every answer."""
+
+    def __init__(self, actor: Actor, **options: Any) -> None:
+        super().__init__(**options)
+        self.actor = actor
+
+    def request(self, **request: Any) -> Any:
+        answer = super().request(**request)
+        if not answer.streaming:
+            canary.look(answer.content, self.actor, request["PATH_INFO"])
+        return answer
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,8 @@ class Actor:
     @cached_property
     def api(self) -> Client:
         """Bearer requests, in this process."""
-        return Client(headers={"host": self.house.host, "authorization": f"Bearer {self.token}"}, raise_request_exception=False)
+        bearer = {"host": self.house.host, "authorization": f"Bearer {self.token}"}
+        return WatchedClient(self, headers=bearer, raise_request_exception=False)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import websockets
 
+from tests import canary
 from tests.conftest import Live
 from tests.people import Actor
 
@@ -18,8 +19,18 @@ FINAL = {"run.completed", "run.failed", "run.stopped", "run.interrupted"}
 
 
 def client(live: Live, actor: Actor | None = None, **headers: str) -> httpx.AsyncClient:
-    """An HTTP client on the loopback that names the actor's host."""
-    return httpx.AsyncClient(base_url=live.base, headers={**(actor.headers if actor else {}), **headers}, timeout=60)
+    """An HTTP client on the loopback that names the actor's host, and looks for others' canaries in what it gets."""
+
+    async def watch(answer: httpx.Response) -> None:
+        if "text/event-stream" not in answer.headers.get("Content-Type", ""):
+            canary.look(await answer.aread(), actor, str(answer.url))
+
+    return httpx.AsyncClient(
+        base_url=live.base,
+        headers={**(actor.headers if actor else {}), **headers},
+        timeout=60,
+        event_hooks={"response": [watch]} if actor else {},
+    )
 
 
 async def new_conversation(http: httpx.AsyncClient) -> str:
@@ -59,15 +70,17 @@ def text_of(events: list[dict[str, Any]]) -> str:
 class Socket:
     """A websocket with the frames it has received."""
 
-    def __init__(self, link: websockets.ClientConnection) -> None:
-        self.link = link
+    def __init__(self, link: websockets.ClientConnection, actor: Actor) -> None:
+        self.link, self.actor = link, actor
 
     async def send(self, **frame: Any) -> None:
         await self.link.send(json.dumps(frame))
 
     async def receive(self) -> dict[str, Any]:
         async with asyncio.timeout(30):
-            return dict(json.loads(await self.link.recv()))
+            frame = await self.link.recv()
+        canary.look(frame, self.actor, "websocket")
+        return dict(json.loads(frame))
 
     async def until_final(self) -> list[dict[str, Any]]:
         """Frames up to a run's final event."""
@@ -85,4 +98,4 @@ async def socket(live: Live, actor: Actor, **headers: str) -> AsyncIterator[Sock
         ticket = (await http.post("/api/v1/auth/ws-ticket/")).json()["ticket"]
     url = f"ws://{actor.house.host}:{live.port}/ws/?ticket={ticket}"
     async with websockets.connect(url, host="127.0.0.1", port=live.port, additional_headers=headers) as link:
-        yield Socket(link)
+        yield Socket(link, actor)

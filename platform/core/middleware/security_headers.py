@@ -63,6 +63,8 @@ def apply(request: HttpRequest, response: HttpResponseBase) -> None:
         headers["Referrer-Policy"] = "same-origin"
         headers.setdefault("Content-Security-Policy", PAGE_POLICY.format(nonce=nonce(request)))
         if getattr(getattr(request, "user", None), "is_authenticated", False):
+            if headers.get("Content-Type", "").startswith("text/html"):  # Django's console says the same in more words.
+                headers["Cache-Control"] = "no-store, max-age=0"
             headers.setdefault("Cache-Control", "no-store, max-age=0")
     if request.is_secure():
         headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"

@@ -16,6 +16,8 @@ ResolveSite = Callable[[str], Awaitable[Any]]
 async def enter(request: HttpRequest, resolve: ResolveSite) -> HttpResponse | None:
     """Put `site` and `urlconf` on the request, or answer 400 (not a host) or 404 (nobody's)."""
     try:
+        if not request.META.get("HTTP_HOST"):  # Django would take the server's own name.
+            raise DisallowedHost
         host = request.get_host()
     except DisallowedHost:
         return problem_page(request, 400, "bad_host", "Bad host")
