@@ -37,8 +37,12 @@ TENANT: dict[str, dict[str, Need]] = {
     "documents/<uuid:public_id>/row/": {"GET": R.READ},
     "documents/<uuid:public_id>/retry/": {"POST": R.UPLOAD},
     "documents/<uuid:public_id>/delete/": {"POST": R.UPLOAD},
+    "documents/<uuid:public_id>/share/": {"POST": R.UPLOAD},
+    "documents/<uuid:public_id>/unshare/": {"POST": R.UPLOAD},
     "folders/": {"POST": R.UPLOAD},
     "folders/<uuid:public_id>/delete/": {"POST": R.UPLOAD},
+    "folders/<uuid:public_id>/share/": {"POST": R.UPLOAD},
+    "folders/<uuid:public_id>/unshare/": {"POST": R.UPLOAD},
     # API
     "api/schema/": {"GET": ANYBODY},
     "api/docs/": {"GET": ANYBODY},
@@ -61,6 +65,8 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}search/": {"POST": R.READ},
     f"{API}folders/": {"GET": R.READ, "POST": R.UPLOAD},
     f"{API}folders/<uuid:id>/": {"GET": R.READ, "PATCH": R.UPLOAD, "DELETE": R.UPLOAD},
+    f"{API}folders/<uuid:id>/grants/": {"GET": R.READ, "POST": R.UPLOAD, "DELETE": R.UPLOAD},
+    f"{API}folders/<uuid:id>/grants/<uuid:grant>/": {"DELETE": R.UPLOAD},
     f"{API}documents/": {"GET": R.READ, "POST": R.UPLOAD},
     f"{API}documents/<uuid:id>/": {"GET": R.READ, "DELETE": R.UPLOAD},
     f"{API}documents/<uuid:id>/chunks/": {"GET": R.READ},
@@ -68,6 +74,9 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}documents/<uuid:id>/pages/<int:number>/": {"GET": R.READ},
     f"{API}documents/<uuid:id>/retry/": {"POST": R.UPLOAD},
     f"{API}documents/<uuid:id>/text/": {"GET": R.READ},
+    f"{API}documents/<uuid:id>/grants/": {"GET": R.READ, "POST": R.UPLOAD, "DELETE": R.UPLOAD},
+    f"{API}documents/<uuid:id>/grants/<uuid:grant>/": {"DELETE": R.UPLOAD},
+    f"{API}principals/": {"GET": R.UPLOAD},
 }
 OPERATOR: dict[str, dict[str, Need]] = {
     "": {"GET": ANYBODY},

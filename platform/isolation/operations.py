@@ -44,7 +44,8 @@ class Policy(Operation):
     """CREATE POLICY on a model's table, for one kind of role.
 
     `model` is "app.Model", or a model of the migration's own app. `check` defaults to `using` (PostgreSQL's rule).
-    `only` limits the operation to tenants' schemas ("tenant") or the public one ("public").
+    `only` limits the operation to tenants' schemas ("tenant") or the public one ("public"). `was` holds the arguments of
+    the policy of this name that an earlier migration made and this one takes the place of (`using`, `check`, `command`).
     """
 
     reversible = True
@@ -59,13 +60,14 @@ class Policy(Operation):
         command: Literal["ALL", "SELECT", "INSERT", "UPDATE", "DELETE"] = "ALL",
         role: PolicyRole = "person",
         only: Literal["tenant", "public"] | None = None,
+        was: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.name, self.using, self.check = model, name, using, check
-        self.command, self.role, self.only = command, role, only
+        self.command, self.role, self.only, self.was = command, role, only, was
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         kwargs: dict[str, Any] = {"model": self.model, "name": self.name, "using": self.using}
-        for key, default in (("check", None), ("command", "ALL"), ("role", "person"), ("only", None)):
+        for key, default in (("check", None), ("command", "ALL"), ("role", "person"), ("only", None), ("was", None)):
             if getattr(self, key) != default:
                 kwargs[key] = getattr(self, key)
         return self.__class__.__name__, [], kwargs
@@ -84,19 +86,27 @@ class Policy(Operation):
             return None
         return f'{schema}."{model._meta.db_table}"'
 
+    def _create(self, table: str, schema: str) -> str:
+        parts = [f'CREATE POLICY "{self.name}" ON {table} FOR {self.command} TO {role_of(self.role, schema)}']
+        if self.command != "INSERT":
+            parts.append(f"USING ({fill(self.using, schema)})")
+        if self.command in {"INSERT"} or self.check is not None:
+            parts.append(f"WITH CHECK ({fill(self.check or self.using, schema)})")
+        return " ".join(parts)
+
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         schema = schema_editor.connection.schema_name
         if table := self._table(app_label, to_state, schema_editor):
-            parts = [f'CREATE POLICY "{self.name}" ON {table} FOR {self.command} TO {role_of(self.role, schema)}']
-            if self.command != "INSERT":
-                parts.append(f"USING ({fill(self.using, schema)})")
-            if self.command in {"INSERT"} or self.check is not None:
-                parts.append(f"WITH CHECK ({fill(self.check or self.using, schema)})")
-            schema_editor.execute(" ".join(parts), params=None)
+            if self.was is not None:
+                schema_editor.execute(f'DROP POLICY "{self.name}" ON {table}', params=None)
+            schema_editor.execute(self._create(table, schema), params=None)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         if table := self._table(app_label, from_state, schema_editor):
             schema_editor.execute(f'DROP POLICY IF EXISTS "{self.name}" ON {table}', params=None)
+            if self.was is not None:
+                before = Policy(self.model, self.name, role=self.role, only=self.only, **self.was)
+                schema_editor.execute(before._create(table, schema_editor.connection.schema_name), params=None)
 
     def describe(self) -> str:
         return f"Policy {self.name} on {self.model}"
