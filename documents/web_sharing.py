@@ -51,18 +51,11 @@ def who(request: HttpRequest, thing: Folder | Document, shares: list[Share]) -> 
         return Who("users", _("You, and whoever can open its folder"))
     if not shares:
         return Who("lock", _("Only you"))
-    names = ", ".join(_label(share.principal) for share in shares[:3])
+    names = ", ".join(share.principal.label for share in shares[:3])
     rest = len(shares) - 3
     if rest > 0:
         names = ngettext("%(names)s and %(n)d other", "%(names)s and %(n)d others", rest) % {"names": names, "n": rest}
     return Who("users", _("You and %(names)s") % {"names": names})
-
-
-def _label(principal: grants.Principal) -> str:
-    """A principal's name in the reader's language."""
-    if principal.kind == "role":
-        return _("everyone who is %(role)s") % {"role": User.Role(principal.name).label}
-    return principal.name
 
 
 def share_panel(request: HttpRequest, thing: Folder | Document) -> dict[str, Any]:
@@ -75,7 +68,7 @@ def share_panel(request: HttpRequest, thing: Folder | Document) -> dict[str, Any
         "kind": kind,
         "is_owner": thing.owner_id == user.pk,
         "may_share": thing.owner_id == user.pk and allows(user, Right.UPLOAD),
-        "rows": [{"share": share, "name": _label(share.principal)} for share in found],
+        "rows": [{"share": share, "name": share.principal.label} for share in found],
         "open": isinstance(thing, Folder) and thing.visibility == Folder.Visibility.TENANT,
         "add": reverse(f"{kind}-share", args=[thing.public_id]),
         "remove": reverse(f"{kind}-unshare", args=[thing.public_id]),
@@ -84,7 +77,7 @@ def share_panel(request: HttpRequest, thing: Folder | Document) -> dict[str, Any
         taken = {share.principal.text for share in found}
         free = [p for p in grants.directory(without=user.pk) if p.text not in taken]
         panel["choices"] = [
-            (title, [(f"{p.kind}:{p.id or p.name}", _label(p)) for p in free if p.kind == kind_])
+            (title, [(f"{p.kind}:{p.id or p.name}", p.label) for p in free if p.kind == kind_])
             for title, kind_ in ((_("Groups"), "group"), (_("People"), "user"), (_("Roles"), "role"))
         ]
     return panel
@@ -123,7 +116,7 @@ def share(request: HttpRequest, public_id: uuid.UUID, kind: str) -> HttpResponse
     except AppError as error:
         messages.error(request, str(error.detail))
     else:
-        messages.success(request, _("Shared with %(name)s") % {"name": _label(principal)})
+        messages.success(request, _("Shared with %(name)s") % {"name": principal.label})
     return _back(thing)
 
 

@@ -2,48 +2,10 @@ from importlib import import_module
 
 from django.db import migrations
 
-from isolation.operations import Policy, TenantSQL
+from isolation.operations import Policy, TenantSQL, keeps_grants
 
 before = import_module("documents.migrations.0002_policies")
 search = import_module("documents.migrations.0003_search")
-
-# Grants are repeated on what they open (`readers`, `writers`), by triggers that run as cloison_search: so no policy of
-# a folder or document reads the grants, and no policy of the grants is asked in a circle.
-KEEP = """
-CREATE FUNCTION {schema}.keep_KIND_readers() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE parent bigint := coalesce(NEW.KIND_id, OLD.KIND_id);
-BEGIN
-  PERFORM 1 FROM {schema}.documents_KIND p WHERE p.id = parent FOR UPDATE;  -- Two grants at once: the second sees the first.
-  UPDATE {schema}.documents_KIND p SET COLUMNS WHERE p.id = parent;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER keep_readers AFTER INSERT OR DELETE ON {schema}.documents_KINDgrant
-  FOR EACH ROW EXECUTE FUNCTION {schema}.keep_KIND_readers();
-GRANT UPDATE (NAMES) ON {schema}.documents_KIND TO cloison_search;
-GRANT CREATE ON SCHEMA {schema} TO cloison_search;
-ALTER FUNCTION {schema}.keep_KIND_readers() OWNER TO cloison_search;
-REVOKE CREATE ON SCHEMA {schema} FROM cloison_search;
-"""
-UNKEEP = """
-DROP TRIGGER keep_readers ON {schema}.documents_KINDgrant;
-REVOKE UPDATE (NAMES) ON {schema}.documents_KIND FROM cloison_search;
-SET LOCAL ROLE cloison_search;
-DROP FUNCTION {schema}.keep_KIND_readers();
-SET LOCAL ROLE cloison_owner;
-"""
-LISTED = "ARRAY(SELECT g.principal FROM {schema}.documents_KINDgrant g WHERE g.KIND_id = parentCONDITION ORDER BY 1)"
-WRITES = " AND g.access = 'write'"
-
-
-def kept(kind: str, columns: dict[str, str]) -> TenantSQL:
-    """The trigger that keeps `columns` (name: condition on the grants) of a folder or document."""
-    setting = ", ".join(f"{name} = {LISTED.replace('CONDITION', condition)}" for name, condition in columns.items())
-    texts = [
-        text.replace("COLUMNS", setting).replace("NAMES", ", ".join(columns)).replace("KIND", kind) for text in (KEEP, UNKEEP)
-    ]
-    return TenantSQL(*texts)
-
 
 # What lies in a folder, and whose it is, is decided when it is added: nobody moves a row into a folder that is not theirs.
 STAY = """
@@ -211,8 +173,9 @@ class Migration(migrations.Migration):
         Policy("Posting", "remove", using=IN_MY_FOLDER, command="DELETE"),
         *grants("FolderGrant", OWN_FOLDER, OWN_FOLDER),
         *grants("DocumentGrant", OWN_DOCUMENT, f"{OWN_DOCUMENT} OR {IN_MY_FOLDER}"),
-        kept("folder", {"readers": "", "writers": WRITES}),
-        kept("document", {"readers": ""}),
+        # No policy of a folder or document reads the grants, so none is asked in a circle.
+        keeps_grants("documents_folder", {"readers": "", "writers": "g.access = 'write'"}),
+        keeps_grants("documents_document", {"readers": ""}),
         TenantSQL(STAY, LEAVE),
         *replaced("search_text"),
         *replaced("search_vectors"),

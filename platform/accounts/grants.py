@@ -9,6 +9,7 @@ from typing import Literal
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
@@ -64,6 +65,13 @@ class Principal:
     def key(self) -> int | None:
         """A person's key, else None."""
         return int(self.text.partition(":")[2]) if self.kind == "user" else None
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's language."""
+        if self.kind == "role":
+            return gettext("everyone who is %(role)s") % {"role": User.Role(self.name).label}
+        return self.name
 
     @property
     def public(self) -> str:

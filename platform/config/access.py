@@ -76,6 +76,13 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}documents/<uuid:id>/text/": {"GET": R.READ},
     f"{API}documents/<uuid:id>/grants/": {"GET": R.READ, "POST": R.UPLOAD, "DELETE": R.UPLOAD},
     f"{API}documents/<uuid:id>/grants/<uuid:grant>/": {"DELETE": R.UPLOAD},
+    f"{API}models/": {"GET": R.ASK},
+    f"{API}assistants/": {"GET": R.ASK},
+    f"{API}assistants/<uuid:id>/grants/": {
+        "GET": R.MANAGE_ASSISTANTS,
+        "POST": R.MANAGE_ASSISTANTS,
+        "DELETE": R.MANAGE_ASSISTANTS,
+    },
     f"{API}principals/": {"GET": R.UPLOAD},
 }
 OPERATOR: dict[str, dict[str, Need]] = {

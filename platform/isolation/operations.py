@@ -144,3 +144,49 @@ class TenantSQL(Operation):
 
     def describe(self) -> str:
         return "SQL in the tenant's schema"
+
+
+KEEP = """
+CREATE FUNCTION {schema}.keep_THING_readers() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE parent bigint := coalesce(NEW.THING_id, OLD.THING_id);
+BEGIN
+  PERFORM 1 FROM {schema}.TABLE p WHERE p.id = parent FOR UPDATE;  -- Two grants at once: the second sees the first.
+  UPDATE {schema}.TABLE p SET COLUMNS WHERE p.id = parent;
+  IF NOT FOUND AND TG_OP = 'INSERT' THEN
+    RAISE EXCEPTION 'a grant outside its tenant''s context opens nothing' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER keep_readers AFTER INSERT OR DELETE ON {schema}.TABLEgrant
+  FOR EACH ROW EXECUTE FUNCTION {schema}.keep_THING_readers();
+GRANT UPDATE (NAMES) ON {schema}.TABLE TO cloison_search;
+GRANT CREATE ON SCHEMA {schema} TO cloison_search;
+ALTER FUNCTION {schema}.keep_THING_readers() OWNER TO cloison_search;
+REVOKE CREATE ON SCHEMA {schema} FROM cloison_search;
+"""
+UNKEEP = """
+DROP TRIGGER keep_readers ON {schema}.TABLEgrant;
+REVOKE UPDATE (NAMES) ON {schema}.TABLE FROM cloison_search;
+SET LOCAL ROLE cloison_search;
+DROP FUNCTION {schema}.keep_THING_readers();
+SET LOCAL ROLE cloison_owner;
+"""
+LISTED = "ARRAY(SELECT g.principal FROM {schema}.TABLEgrant g WHERE g.THING_id = parentCONDITION ORDER BY 1)"
+
+
+def keeps_grants(table: str, columns: dict[str, str]) -> TenantSQL:
+    """A trigger that repeats on each row of `table` ("app_thing") the principals of its grants ("app_thinggrant").
+
+    `columns` are arrays of texts: name → a further condition on the grant `g`, or "". The function runs as
+    cloison_search, so the thing needs that role's SELECT and UPDATE policies and its grants the SELECT one.
+    """
+    thing = table.rpartition("_")[2]
+    setting = ", ".join(
+        f"{name} = {LISTED.replace('CONDITION', f' AND {condition}' if condition else '')}" for name, condition in columns.items()
+    )
+    made, undone = (
+        text.replace("COLUMNS", setting).replace("NAMES", ", ".join(columns)).replace("TABLE", table).replace("THING", thing)
+        for text in (KEEP, UNKEEP)
+    )
+    return TenantSQL(made, undone)
