@@ -76,6 +76,10 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}documents/<uuid:id>/text/": {"GET": R.READ},
     f"{API}documents/<uuid:id>/grants/": {"GET": R.READ, "POST": R.UPLOAD, "DELETE": R.UPLOAD},
     f"{API}documents/<uuid:id>/grants/<uuid:grant>/": {"DELETE": R.UPLOAD},
+    f"{API}readings/": {"GET": R.READ_PRIVATE, "POST": R.READ_PRIVATE},
+    f"{API}readings/<uuid:id>/conversations/": {"GET": R.READ_PRIVATE},
+    f"{API}readings/<uuid:id>/conversations/<uuid:conversation>/messages/": {"GET": R.READ_PRIVATE},
+    f"{API}me/readings/": {"GET": SIGNED_IN},
     f"{API}models/": {"GET": R.ASK},
     f"{API}assistants/": {"GET": R.ASK},
     f"{API}assistants/<uuid:id>/grants/": {
