@@ -109,7 +109,7 @@ def _place(owner: User, folder: uuid.UUID | None) -> Folder | None:
         return None
     found = Folder.objects.visible_to(owner).filter(public_id=folder).first()
     if found is None:
-        raise FolderNotFound
+        raise FolderNotFound(field="folder")
     if not found.takes_from(owner):
         raise NotYourFolder(_("Only its owner, and whom they let, adds documents to a folder."))
     return found
