@@ -13,8 +13,8 @@ class DocumentNotFound(NotFound):
 
 
 class FolderNotFound(NotFound):
-    def __init__(self) -> None:
-        super().__init__(_("There is no such folder."))
+    def __init__(self, **extra: str) -> None:
+        super().__init__(_("There is no such folder."), **extra)
 
 
 class EmptyDocument(AppError):

@@ -1,6 +1,7 @@
-"""Folders, documents, and what makes them searchable: chunks with vectors and postings.
+"""Folders, documents, who they are shared with, and what makes them searchable: chunks with vectors and postings.
 
-The owner and the folder are repeated on chunks and vectors, so that rights are a condition on the row itself.
+The owner and the folder are repeated on chunks and vectors, so that rights are a condition on the row itself; what grants
+say is repeated on folders and documents (`readers`, `writers`) by a trigger, so that no policy reads the grants.
 """
 
 from __future__ import annotations
@@ -9,21 +10,38 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.grants import Grant, names_a_principal
 from accounts.models import User
 from accounts.permissions import Right, allows
 from core.ids import uuid7
 from documents.fields import VectorField
 
 
+def in_readable_folder(user: User, path: str = "folder__") -> Q:
+    """The folder at `path` is the person's own, open to the whole tenant, or shared with them."""
+    shared = {f"{path}readers__overlap": user.principals()}
+    return Q(**{f"{path}owner": user}) | Q(**{f"{path}visibility": Folder.Visibility.TENANT}) | Q(**shared)
+
+
+def grants_array() -> ArrayField[list[str], list[str]]:
+    """Principals out of the grants. Kept by a trigger."""
+    return ArrayField(models.TextField(), default=list, blank=True, editable=False, help_text="principals, out of the grants")
+
+
 class FolderQuerySet(models.QuerySet["Folder"]):
     def visible_to(self, user: User) -> Self:
-        """A person's own folders and those open to the whole tenant. Staff status grants nothing."""
-        return self.filter(Q(owner=user) | Q(visibility=Folder.Visibility.TENANT))
+        """A person's own folders, those open to the whole tenant and those shared with them. Staff status grants nothing."""
+        return self.filter(in_readable_folder(user, ""))
+
+    def writable_by(self, user: User) -> Self:
+        """Where the person may add documents of their own."""
+        return self.filter(Q(owner=user) | Q(writers__overlap=user.principals()))
 
     def with_counts(self) -> Self:
         return self.annotate(document_count=models.Count("documents"))
@@ -38,6 +56,8 @@ class Folder(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="folders")
     name = models.CharField(_("name"), max_length=100)
     visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PRIVATE)
+    readers = grants_array()
+    writers = grants_array()
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects: ClassVar[models.Manager[Folder]] = FolderQuerySet.as_manager()
@@ -46,6 +66,7 @@ class Folder(models.Model):
         ordering = ["name", "pk"]
         verbose_name = _("folder")
         verbose_name_plural = _("folders")
+        indexes = [GinIndex(fields=["readers"], name="documents_folder_by_reader")]
         constraints = [
             models.UniqueConstraint(fields=["owner", "name"], name="documents_folder_once_per_owner"),
         ]
@@ -53,11 +74,37 @@ class Folder(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def takes_from(self, user: User) -> bool:
+        """Whether the person may add documents of their own here."""
+        return self.owner_id == user.pk or not set(self.writers).isdisjoint(user.principals())
+
+
+class FolderGrant(Grant):
+    """A folder shared with a person, group or role. `write` lets them add documents of their own, beside reading."""
+
+    class Access(models.TextChoices):
+        READ = "read", _("reads")
+        WRITE = "write", _("reads and adds")
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="grants")
+    access = models.CharField(max_length=5, choices=Access, default=Access.READ)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["folder", "principal"], name="documents_foldergrant_once"),
+            names_a_principal("documents_foldergrant_names_a_principal"),
+            models.CheckConstraint(
+                condition=~Q(access="write", principal__in=["role:viewer", "role:auditor"]),
+                name="documents_foldergrant_readers_read",
+            ),
+        ]
+
 
 class DocumentQuerySet(models.QuerySet["Document"]):
     def visible_to(self, user: User) -> Self:
         """The documents that `user` may read. Every read of content starts here; staff status grants nothing."""
-        return self.filter(Q(owner=user) | Q(folder__visibility=Folder.Visibility.TENANT))
+        return self.filter(Q(owner=user) | in_readable_folder(user) | Q(readers__overlap=user.principals()))
 
     def listed_to(self, user: User) -> Self:
         """The documents whose metadata `user` may see: whoever sees the inventory has that of all, and no content."""
@@ -94,6 +141,7 @@ class Document(models.Model):
     page_count = models.PositiveIntegerField(_("pages"), null=True, help_text="null: the format has no pages")
     chunk_count = models.PositiveIntegerField(default=0)
     language = models.CharField(_("language"), max_length=8, blank=True)
+    readers = grants_array()
     truncated = models.BooleanField(default=False, help_text="longer than the limits: the end was not read")
     attempts = models.PositiveSmallIntegerField(default=0)
     claim = models.UUIDField(null=True, editable=False, help_text="the attempt that may write")
@@ -108,6 +156,7 @@ class Document(models.Model):
         verbose_name_plural = _("documents")
         indexes = [
             models.Index(fields=["folder", "-id"], name="documents_by_folder"),
+            GinIndex(fields=["readers"], name="documents_document_by_reader"),
             models.Index(fields=["touched_at"], name="documents_unfinished", condition=Q(status__in=["queued", "processing"])),
         ]
         constraints = [
@@ -121,6 +170,21 @@ class Document(models.Model):
         return self.title
 
 
+class DocumentGrant(Grant):
+    """One document that a person, group or role may read, wherever it lies."""
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="grants")
+    access = models.CharField(max_length=5, choices=[("read", _("reads"))], default="read")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["document", "principal"], name="documents_documentgrant_once"),
+            names_a_principal("documents_documentgrant_names_a_principal"),
+            models.CheckConstraint(condition=Q(access="read"), name="documents_documentgrant_reads"),
+        ]
+
+
 class DocumentText(models.Model):
     """The one text of a document, to which every span refers."""
 
@@ -131,7 +195,7 @@ class DocumentText(models.Model):
 class EmbeddingQuerySet(models.QuerySet["Embedding"]):
     def visible_to(self, user: User) -> Self:
         """The chunks of documents that `user` may read."""
-        return self.filter(Q(owner=user) | Q(folder__visibility=Folder.Visibility.TENANT))
+        return self.filter(Q(owner=user) | in_readable_folder(user) | Q(document__readers__overlap=user.principals()))
 
 
 class Embedding(models.Model):

@@ -111,7 +111,7 @@ def search(
 def _folder_keys(user: User, folders: Sequence[uuid.UUID]) -> list[int]:
     keys = list(Folder.objects.visible_to(user).filter(public_id__in=folders).values_list("pk", flat=True))
     if len(keys) != len(set(folders)):
-        raise FolderNotFound
+        raise FolderNotFound(field="folders")
     return keys
 
 

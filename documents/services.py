@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+import audit
 from accounts.models import User
 from accounts.permissions import Right, allows
 from core.ids import uuid7
@@ -31,7 +32,7 @@ from documents.errors import (
     StorageFull,
     UnsupportedType,
 )
-from documents.models import Document, Folder
+from documents.models import Document, DocumentGrant, DocumentText, Embedding, Folder, FolderGrant, Posting, Vector
 from documents.parsing.sniff import CONTENT_TYPES, Unsupported, sniff
 
 logger = logging.getLogger(__name__)
@@ -55,26 +56,31 @@ def change_folder(*, user: User, folder: Folder, name: str | None = None, visibi
     """Rename a folder, open it to the tenant or close it. Raises `NotYourFolder` or `FolderExists`."""
     if folder.owner_id != user.pk:
         raise NotYourFolder(_("Only its owner changes a folder."))
+    opened = visibility if visibility and visibility != folder.visibility else None
     folder.name = name.strip() if name else folder.name
     folder.visibility = visibility or folder.visibility
     try:
         with transaction.atomic():
             folder.save(update_fields=["name", "visibility"])
+            if opened:
+                audit.record("folder.visibility_changed", target=f"folder:{folder.public_id}", details={"to": opened})
     except IntegrityError as error:
         raise FolderExists(_("You have a folder with this name.")) from error
     return folder
 
 
 def delete_folder(*, user: User, folder: Folder) -> None:
-    """Remove a folder with its documents, from search at once. Raises `NotYourFolder`."""
+    """Remove a folder with its documents, others' too, from search at once. Raises `NotYourFolder`."""
     if folder.owner_id != user.pk:
         raise NotYourFolder(_("Only its owner removes a folder."))
     with transaction.atomic():
         paths = list(folder.documents.values_list("path", "public_id"))
         _forget(Document.objects.filter(folder=folder))
+        FolderGrant.objects.filter(folder=folder).delete()
         folder.delete()
         for path, public_id in paths:
             transaction.on_commit(partial(_remove_files, path, public_id))
+        audit.record("folder.deleted", target=f"folder:{folder.public_id}", details={"documents": len(paths)})
 
 
 def upload_document(*, owner: User, file: File[bytes], folder: uuid.UUID | None = None, title: str | None = None) -> Document:
@@ -85,7 +91,7 @@ def upload_document(*, owner: User, file: File[bytes], folder: uuid.UUID | None 
     """
     if not allows(owner, Right.UPLOAD):
         raise MayNotUpload(_("Your role reads and asks; it uploads no documents."))
-    place = _own_folder(owner, folder)
+    place = _place(owner, folder)
     name = clean_title(title or file.name or "")
     size, digest = _measure(file)
     try:
@@ -98,14 +104,14 @@ def upload_document(*, owner: User, file: File[bytes], folder: uuid.UUID | None 
     return _store(owner=owner, folder=place, title=name, kind=kind, size=size, sha256=digest, file=file)
 
 
-def _own_folder(owner: User, folder: uuid.UUID | None) -> Folder | None:
+def _place(owner: User, folder: uuid.UUID | None) -> Folder | None:
     if folder is None:
         return None
     found = Folder.objects.visible_to(owner).filter(public_id=folder).first()
     if found is None:
-        raise FolderNotFound
-    if found.owner_id != owner.pk:
-        raise NotYourFolder(_("Only its owner adds documents to a folder."))
+        raise FolderNotFound(field="folder")
+    if not found.takes_from(owner):
+        raise NotYourFolder(_("Only its owner, and whom they let, adds documents to a folder."))
     return found
 
 
@@ -192,21 +198,23 @@ def retry_document(*, user: User, document: Document) -> Document:
 
 
 def delete_document(*, user: User, document: Document) -> None:
-    """Remove a document from search and storage at once. Raises `NotYourFolder` for somebody else's."""
-    if document.owner_id != user.pk:
+    """Remove a document from search and storage at once: one's own, or one in a folder of one's own.
+
+    Raises `NotYourFolder` for any other.
+    """
+    if document.owner_id != user.pk and not (document.folder and document.folder.owner_id == user.pk):
         raise NotYourFolder(_("Only its owner removes a document."))
     path, public_id = document.path, document.public_id
     with transaction.atomic():
         _forget(Document.objects.filter(pk=document.pk))
         transaction.on_commit(partial(_remove_files, path, public_id))
+        audit.record("document.deleted", target=f"document:{public_id}", subject=document.owner_id)
 
 
 def _forget(documents: Any) -> None:
     """Delete rows children first, one statement each: Django's collector would load every vector."""
-    from documents.models import DocumentText, Embedding, Posting, Vector
-
     keys = list(documents.values_list("pk", flat=True))
-    for model in (Posting, Vector, Embedding, DocumentText):
+    for model in (DocumentGrant, Posting, Vector, Embedding, DocumentText):
         rows = model.objects.filter(document_id__in=keys)
         rows._raw_delete(rows.db)
     rows = documents.filter(pk__in=keys)

@@ -26,6 +26,7 @@ from core.errors import AppError
 from documents import services
 from documents.models import Document, DocumentText, Embedding, Folder
 from documents.search import search
+from documents.web_sharing import share_panel
 
 PAGE = 50  # documents
 BEGINNING = 4_000  # characters of a text shown without a passage
@@ -125,7 +126,8 @@ def index(request: HttpRequest) -> HttpResponse:
         "status": status,
         "states": Document.Status.choices,
         "may_upload": may_upload,
-        "may_upload_here": may_upload and (folder is None or folder.owner_id == user.pk),
+        "may_upload_here": may_upload and (folder is None or folder.takes_from(user)),
+        "panel": share_panel(request, folder) if folder else None,
         "limit_mb": settings.CLOISON_MAX_UPLOAD // 1024 // 1024,
         "error_texts": ERROR_TEXTS,
     }
@@ -171,6 +173,7 @@ def document(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     body = DocumentText.objects.filter(document=found).first()
     context: dict[str, Any] = {"section": "documents", "document": found, "folder": found.folder}
     context["folders"] = Folder.objects.visible_to(person(request)).with_counts()
+    context["panel"] = share_panel(request, found)
     if body and start is not None and end is not None and start < end <= len(body.text):
         context |= {"passage": body.text[start:end], "start": start, "end": end}
         chunk = Embedding.objects.filter(document=found, start__lte=start, end__gte=end).first()

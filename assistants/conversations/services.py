@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+import audit
 from accounts.models import User
 from assistants.conversations import wakeups
 from assistants.conversations.answers import Turn
@@ -312,4 +313,7 @@ def delete_conversation(*, conversation: Conversation) -> None:
     """Remove a conversation with its messages and runs. Raises `RunInProgress` while an answer is being written."""
     if Run.objects.open().filter(conversation=conversation).exists():
         raise RunInProgress
-    conversation.delete()
+    target = f"conversation:{conversation.public_id}"
+    with transaction.atomic():
+        conversation.delete()
+        audit.record("conversation.deleted", target=target, subject=conversation.owner_id)

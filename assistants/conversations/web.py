@@ -28,7 +28,7 @@ from assistants.conversations.rendering import render_answer, source_url
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
 from documents.models import Folder
-from gateway import catalogue
+from gateway import access, catalogue
 
 RECENT = 50  # conversations in the sidebar
 PAGE = 50  # messages on one page
@@ -133,7 +133,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "thread": thread,
         "assistant": chosen or Assistant.objects.visible_to(user).first(),
         "folder_count": Folder.objects.visible_to(user).count(),
-        "model": catalogue.available()[0],
+        "model": next(iter(access.usable(catalogue.available())), None),
         "draft": request.GET.get("draft", "")[:LONGEST_DRAFT],
         "error_texts": ERROR_TEXTS,
         "reason_texts": REASON_TEXTS,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts.grants import Grant, names_a_principal
 from accounts.models import User
 from core.ids import uuid7
 
 
 class AssistantQuerySet(models.QuerySet["Assistant"]):
     def visible_to(self, user: User) -> Self:
-        """Every signed-in person of the tenant may use its assistants."""
-        return self.filter(is_active=True)
+        """The assistants that the person may use: those kept for nobody, and those kept for them."""
+        return self.filter(Q(readers=[]) | Q(readers__overlap=user.principals()), is_active=True)
 
 
 class Assistant(models.Model):
@@ -28,6 +31,8 @@ class Assistant(models.Model):
     starters = models.JSONField(_("starters"), default=list, blank=True, help_text=_("questions to begin with, a list of texts"))
     position = models.PositiveSmallIntegerField(_("position"), default=0)
     is_active = models.BooleanField(_("active"), default=True)
+    # Repeated from the grants by a trigger, so that no policy reads them. Empty: everybody's.
+    readers = ArrayField(models.TextField(), default=list, blank=True, editable=False, help_text="principals, out of the grants")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects: ClassVar[models.Manager[Assistant]] = AssistantQuerySet.as_manager()
@@ -39,3 +44,16 @@ class Assistant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AssistantGrant(Grant):
+    """Keeps an assistant for those named; without any, it is everybody's."""
+
+    assistant = models.ForeignKey(Assistant, on_delete=models.CASCADE, related_name="grants")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["assistant", "principal"], name="profiles_assistantgrant_once"),
+            names_a_principal("profiles_assistantgrant_names_a_principal"),
+        ]

@@ -36,7 +36,7 @@ def original(request: HttpRequest, document: Document) -> HttpResponseBase:
 def image(content: bytes, content_type: str, name: str) -> HttpResponse:
     """A picture drawn by us from a person's file."""
     response = HttpResponse(content, content_type=content_type)
-    response.headers["Cache-Control"] = "private, max-age=600"
+    response.headers["Cache-Control"] = "private, no-cache"
     guarded(response, name, "inline")
     return response
 

@@ -24,13 +24,21 @@ class FolderOut(serializers.ModelSerializer[Folder]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     document_count = serializers.IntegerField(read_only=True, default=0)
     is_owner = serializers.SerializerMethodField()
+    is_shared = serializers.SerializerMethodField(help_text="others may read it")
+    may_add = serializers.SerializerMethodField(help_text="the person may add documents of their own")
 
     class Meta:
         model = Folder
-        fields = ["id", "name", "visibility", "document_count", "is_owner", "created_at"]
+        fields = ["id", "name", "visibility", "document_count", "is_owner", "is_shared", "may_add", "created_at"]
 
     def get_is_owner(self, folder: Folder) -> bool:
         return bool(folder.owner_id == self.context["request"].user.pk)
+
+    def get_is_shared(self, folder: Folder) -> bool:
+        return folder.visibility == Folder.Visibility.TENANT or bool(folder.readers)
+
+    def get_may_add(self, folder: Folder) -> bool:
+        return folder.takes_from(self.context["request"].user)
 
 
 class DocumentIn(serializers.Serializer[Any]):

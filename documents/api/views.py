@@ -22,6 +22,7 @@ from accounts.models import User
 from core.api import CursorPages, JSONRenderer
 from documents import pages, services
 from documents.api import files
+from documents.api.grants import Granting
 from documents.api.serializers import (
     ChunkOut,
     DocumentIn,
@@ -67,7 +68,7 @@ class ReadingOrder(CursorPagination):
     ordering = "position"
 
 
-class FolderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Folder]):
+class FolderViewSet(Granting, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Folder]):
     lookup_field = "public_id"
     lookup_url_kwarg = "id"
     lookup_value_converter = "uuid"
@@ -110,7 +111,7 @@ LIST_PARAMETERS = [
 ]
 
 
-class DocumentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Document]):
+class DocumentViewSet(Granting, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Document]):
     """A document's metadata is shown to administrators too; its content only to those who may read it."""
 
     lookup_field = "public_id"

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.console import ConsoleAdmin, ReadOnlyAdmin, operator_site, tenant_site
 from audit import services
-from audit.models import AuditEvent, Reading, ReadingPolicy
+from audit.models import AuditEvent, ReadingPolicy
 
 
 @admin.register(AuditEvent, site=operator_site)
@@ -30,13 +30,6 @@ class AuditEventAdmin(ReadOnlyAdmin):
     @admin.display(description=_("details"))
     def shown(self, event: AuditEvent) -> SafeString | str:
         return format_html_join(" · ", "{}: {}", event.facts.items()) or "—"
-
-
-@admin.register(Reading, site=tenant_site)
-class ReadingAdmin(ReadOnlyAdmin):
-    list_display = ["opened_at", "reader_name", "reason", "expires_at"]
-    search_fields = ["reader_name", "reason"]
-    fields = ["opened_at", "reader_name", "reason", "expires_at"]
 
 
 @admin.register(ReadingPolicy, site=tenant_site)

@@ -31,7 +31,7 @@ from isolation import context
 SECTIONS: list[tuple[Any, list[str]]] = [
     (_("Access"), ["User", "Group"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
-    (_("Platform"), ["Tenant", "Domain"]),
+    (_("Platform"), ["ModelGrant", "Tenant", "Domain"]),
     (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.

@@ -130,7 +130,7 @@ def add_group(*, actor: User, name: str, members: Sequence[uuid.UUID] = ()) -> G
     require(actor, Right.MANAGE_GROUPS)
     with context.use(context.auth(context.current().schema)):
         if User.objects.filter(public_id__in=set(members)).count() != len(set(members)):
-            raise NoSuchPerson
+            raise NoSuchPerson(field="members")
     try:
         with transaction.atomic():
             group = Group.objects.create(name=name.strip())
@@ -170,7 +170,7 @@ def set_members(*, actor: User, group: Group, members: Sequence[uuid.UUID]) -> l
     with context.use(context.auth(context.current().schema)), transaction.atomic():
         people = list(User.objects.select_for_update().filter(public_id__in=wanted).order_by("pk"))
         if len(people) != len(wanted):
-            raise NoSuchPerson
+            raise NoSuchPerson(field="members")
         inside = User.objects.filter(group_keys__contains=[key])
         inside.exclude(public_id__in=wanted).update(group_keys=Func(F("group_keys"), Value(key), function="array_remove"))
         added = User.objects.filter(public_id__in=wanted).exclude(group_keys__contains=[key])

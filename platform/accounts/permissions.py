@@ -64,6 +64,7 @@ CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "accounts.group": (Right.SEE_PEOPLE, Right.MANAGE_GROUPS),
     "documents.document": (Right.SEE_INVENTORY, None),
     "documents.folder": (Right.SEE_INVENTORY, None),
+    "gateway.modelgrant": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
     "profiles.assistant": (Right.MANAGE_ASSISTANTS, Right.MANAGE_ASSISTANTS),
     "audit.auditevent": (Right.SEE_AUDIT, None),
     "audit.readingpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import auth, messages
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services
 from accounts.models import User
+from audit.models import Reading
 from isolation import context
 
 THEMES = ("", "light", "dark")
@@ -93,5 +94,6 @@ def account(request: HttpRequest) -> HttpResponse:
         if theme in THEMES:
             _set_cookie(response, "theme", theme)
         return response
-    page = {"section": "settings", "languages": settings.LANGUAGES, "theme": request.COOKIES.get("theme", "")}
+    page: dict[str, Any] = {"section": "settings", "languages": settings.LANGUAGES, "theme": request.COOKIES.get("theme", "")}
+    page["readings"] = Reading.objects.filter(subject=user.pk)[:50]
     return render(request, "accounts/settings.html", page)

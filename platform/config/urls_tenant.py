@@ -18,6 +18,8 @@ api = [
     path("", include("audit.api.urls")),
     path("", include("assistants.conversations.api.urls")),
     path("", include("documents.api.urls")),
+    path("", include("gateway.api.urls")),
+    path("", include("assistants.profiles.api.urls")),
 ]
 
 urlpatterns = [

@@ -102,6 +102,14 @@ def person(schema: str, user_id: int, caps: frozenset[str] = frozenset()) -> Con
     return Context(schema, PLATFORM_ROLE if schema == PUBLIC else schema, user_id, caps)
 
 
+def principals() -> frozenset[str]:
+    """Everything that a grant may name and that means the person in whose context this runs; in SQL `guard.principals`."""
+    here = current()
+    if not here.user_id:
+        return frozenset()
+    return frozenset({f"user:{here.user_id}", *(cap if cap.startswith("group:") else f"role:{cap}" for cap in here.caps)})
+
+
 def auth(schema: str) -> Context:
     """Sign-in: may read and write what proves identity (users, sessions, tokens), nothing else."""
     return Context(schema, SERVICE_ROLE, 0, frozenset({"auth"}))

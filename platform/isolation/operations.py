@@ -44,7 +44,8 @@ class Policy(Operation):
     """CREATE POLICY on a model's table, for one kind of role.
 
     `model` is "app.Model", or a model of the migration's own app. `check` defaults to `using` (PostgreSQL's rule).
-    `only` limits the operation to tenants' schemas ("tenant") or the public one ("public").
+    `only` limits the operation to tenants' schemas ("tenant") or the public one ("public"). `was` holds the arguments of
+    the policy of this name that an earlier migration made and this one takes the place of (`using`, `check`, `command`).
     """
 
     reversible = True
@@ -59,13 +60,14 @@ class Policy(Operation):
         command: Literal["ALL", "SELECT", "INSERT", "UPDATE", "DELETE"] = "ALL",
         role: PolicyRole = "person",
         only: Literal["tenant", "public"] | None = None,
+        was: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.name, self.using, self.check = model, name, using, check
-        self.command, self.role, self.only = command, role, only
+        self.command, self.role, self.only, self.was = command, role, only, was
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         kwargs: dict[str, Any] = {"model": self.model, "name": self.name, "using": self.using}
-        for key, default in (("check", None), ("command", "ALL"), ("role", "person"), ("only", None)):
+        for key, default in (("check", None), ("command", "ALL"), ("role", "person"), ("only", None), ("was", None)):
             if getattr(self, key) != default:
                 kwargs[key] = getattr(self, key)
         return self.__class__.__name__, [], kwargs
@@ -84,19 +86,27 @@ class Policy(Operation):
             return None
         return f'{schema}."{model._meta.db_table}"'
 
+    def _create(self, table: str, schema: str) -> str:
+        parts = [f'CREATE POLICY "{self.name}" ON {table} FOR {self.command} TO {role_of(self.role, schema)}']
+        if self.command != "INSERT":
+            parts.append(f"USING ({fill(self.using, schema)})")
+        if self.command in {"INSERT"} or self.check is not None:
+            parts.append(f"WITH CHECK ({fill(self.check or self.using, schema)})")
+        return " ".join(parts)
+
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         schema = schema_editor.connection.schema_name
         if table := self._table(app_label, to_state, schema_editor):
-            parts = [f'CREATE POLICY "{self.name}" ON {table} FOR {self.command} TO {role_of(self.role, schema)}']
-            if self.command != "INSERT":
-                parts.append(f"USING ({fill(self.using, schema)})")
-            if self.command in {"INSERT"} or self.check is not None:
-                parts.append(f"WITH CHECK ({fill(self.check or self.using, schema)})")
-            schema_editor.execute(" ".join(parts), params=None)
+            if self.was is not None:
+                schema_editor.execute(f'DROP POLICY "{self.name}" ON {table}', params=None)
+            schema_editor.execute(self._create(table, schema), params=None)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         if table := self._table(app_label, from_state, schema_editor):
             schema_editor.execute(f'DROP POLICY IF EXISTS "{self.name}" ON {table}', params=None)
+            if self.was is not None:
+                before = Policy(self.model, self.name, role=self.role, only=self.only, **self.was)
+                schema_editor.execute(before._create(table, schema_editor.connection.schema_name), params=None)
 
     def describe(self) -> str:
         return f"Policy {self.name} on {self.model}"
@@ -134,3 +144,49 @@ class TenantSQL(Operation):
 
     def describe(self) -> str:
         return "SQL in the tenant's schema"
+
+
+KEEP = """
+CREATE FUNCTION {schema}.keep_THING_readers() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE parent bigint := coalesce(NEW.THING_id, OLD.THING_id);
+BEGIN
+  PERFORM 1 FROM {schema}.TABLE p WHERE p.id = parent FOR UPDATE;  -- Two grants at once: the second sees the first.
+  UPDATE {schema}.TABLE p SET COLUMNS WHERE p.id = parent;
+  IF NOT FOUND AND TG_OP = 'INSERT' THEN
+    RAISE EXCEPTION 'a grant outside its tenant''s context opens nothing' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER keep_readers AFTER INSERT OR DELETE ON {schema}.TABLEgrant
+  FOR EACH ROW EXECUTE FUNCTION {schema}.keep_THING_readers();
+GRANT UPDATE (NAMES) ON {schema}.TABLE TO cloison_search;
+GRANT CREATE ON SCHEMA {schema} TO cloison_search;
+ALTER FUNCTION {schema}.keep_THING_readers() OWNER TO cloison_search;
+REVOKE CREATE ON SCHEMA {schema} FROM cloison_search;
+"""
+UNKEEP = """
+DROP TRIGGER keep_readers ON {schema}.TABLEgrant;
+REVOKE UPDATE (NAMES) ON {schema}.TABLE FROM cloison_search;
+SET LOCAL ROLE cloison_search;
+DROP FUNCTION {schema}.keep_THING_readers();
+SET LOCAL ROLE cloison_owner;
+"""
+LISTED = "ARRAY(SELECT g.principal FROM {schema}.TABLEgrant g WHERE g.THING_id = parentCONDITION ORDER BY 1)"
+
+
+def keeps_grants(table: str, columns: dict[str, str]) -> TenantSQL:
+    """A trigger that repeats on each row of `table` ("app_thing") the principals of its grants ("app_thinggrant").
+
+    `columns` are arrays of texts: name → a further condition on the grant `g`, or "". The function runs as
+    cloison_search, so the thing needs that role's SELECT and UPDATE policies and its grants the SELECT one.
+    """
+    thing = table.rpartition("_")[2]
+    setting = ", ".join(
+        f"{name} = {LISTED.replace('CONDITION', f' AND {condition}' if condition else '')}" for name, condition in columns.items()
+    )
+    made, undone = (
+        text.replace("COLUMNS", setting).replace("NAMES", ", ".join(columns)).replace("TABLE", table).replace("THING", thing)
+        for text in (KEEP, UNKEEP)
+    )
+    return TenantSQL(made, undone)

@@ -17,6 +17,7 @@ ROLE_NAMES = ["admin", "manager", "member", "viewer", "auditor"]
 SAMPLES = {
     "<uuid:public_id>": "01900000-0000-7000-8000-000000000000",
     "<uuid:id>": "01900000-0000-7000-8000-000000000000",
+    "<uuid:grant>": "01900000-0000-7000-8000-000000000000",
     "<uuid:conversation>": "01900000-0000-7000-8000-000000000000",
     "<int:number>": "1",
 }

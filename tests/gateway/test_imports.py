@@ -12,6 +12,7 @@ def test_importing_the_gateway_loads_nothing_heavy() -> None:
     code = f"""
 import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "platform")!r}]
+import django; django.setup()
 import gateway.apps, gateway.types, gateway.router, gateway.prompt, gateway.catalogue, gateway.discovery, gateway.embedding
 import gateway.clients.openai, gateway.clients.builtin
 print([name for name in {HEAVY!r} if name in sys.modules])

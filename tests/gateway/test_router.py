@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from gateway import catalogue, discovery
+from gateway.access import EveryModel
 from gateway.router import LLMRouter
 from gateway.types import ChatMessage, ChatRequest, NoPermittedModel, ProviderUnavailable, TextDelta
 from tests.gateway.conftest import Provider
 
+ROUTER = LLMRouter(access=EveryModel())
 NAMES = (
     "OLLAMA_API_BASE OPENAI_API_BASE OPENAI_API_KEY CLOISON_MODEL CLOISON_OPENAI_MODEL CLOISON_OLLAMA_MODEL"
     " CLOISON_OPENAI_LOCALITY CLOISON_CONTEXT_WINDOW"
@@ -35,7 +37,7 @@ def closed_port() -> int:
 
 
 async def test_the_built_in_model_answers_where_nothing_else_is_configured() -> None:
-    decision = await LLMRouter().route()
+    decision = await ROUTER.route()
 
     assert decision.model.id == "builtin"
     assert decision.route == "local"
@@ -45,9 +47,9 @@ async def test_the_built_in_model_answers_where_nothing_else_is_configured() -> 
 async def test_a_configured_model_takes_its_place(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_BASE", provider.base)
 
-    decision = await LLMRouter().route()
+    decision = await ROUTER.route()
     request = ChatRequest(model=decision.model.id, messages=(ChatMessage("user", "[[sim tokens=3]]"),))
-    events = [event async for event in LLMRouter().stream(request, decision)]
+    events = [event async for event in ROUTER.stream(request, decision)]
 
     assert decision.model.id == "openai/sim"
     assert decision.route == "local"
@@ -58,11 +60,11 @@ async def test_a_configured_model_takes_its_place(provider: Provider, monkeypatc
 async def test_a_model_can_be_named_by_id_or_by_the_providers_name(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_BASE", provider.base)
 
-    assert (await LLMRouter().route(model="openai/sim-fast")).model.name == "sim-fast"
-    assert (await LLMRouter().route(model="sim-fast")).reasons == ("named",)
-    assert (await LLMRouter().route(model="builtin")).model.id == "builtin"
+    assert (await ROUTER.route(model="openai/sim-fast")).model.name == "sim-fast"
+    assert (await ROUTER.route(model="sim-fast")).reasons == ("named",)
+    assert (await ROUTER.route(model="builtin")).model.id == "builtin"
     with pytest.raises(NoPermittedModel):
-        await LLMRouter().route(model="gpt-unheard-of")
+        await ROUTER.route(model="gpt-unheard-of")
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -72,9 +74,9 @@ async def test_a_local_model_that_is_down_is_not_replaced(closed_port: int, name
         monkeypatch.setenv("CLOISON_OLLAMA_MODEL", "llama")
 
     with pytest.raises(NoPermittedModel):
-        decision = await LLMRouter().route()
+        decision = await ROUTER.route()
         request = ChatRequest(model=decision.model.id, messages=(ChatMessage("user", "Hello"),))
-        assert [event async for event in LLMRouter().stream(request, decision)]
+        assert [event async for event in ROUTER.stream(request, decision)]
 
 
 async def test_a_local_model_that_is_down_does_not_send_the_question_to_the_cloud(
@@ -85,14 +87,14 @@ async def test_a_local_model_that_is_down_does_not_send_the_question_to_the_clou
     monkeypatch.setenv("CLOISON_OPENAI_LOCALITY", "cloud")
 
     with pytest.raises(NoPermittedModel):
-        await LLMRouter().route()
+        await ROUTER.route()
 
 
 async def test_a_provider_that_is_down_is_unavailable(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_BASE", f"http://127.0.0.1:{closed_port}/v1")
 
     with pytest.raises(ProviderUnavailable):
-        await LLMRouter().route()
+        await ROUTER.route()
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from assistants.conversations.api.readings import MyReadingsView, ReadingViewSet
 from assistants.conversations.api.views import ConversationViewSet, MessageViewSet, RunViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("conversations", ConversationViewSet, basename="conversation")
+router.register("readings", ReadingViewSet, basename="reading")
 router.register("runs", RunViewSet, basename="run")
 
 urlpatterns = [
     *router.urls,
+    path("me/readings/", MyReadingsView.as_view(), name="my-readings"),
     path(
         "conversations/<uuid:conversation>/messages/",
         MessageViewSet.as_view({"get": "list", "post": "create"}),

@@ -34,7 +34,6 @@ SHARED_APPS = [
     "tenants",
     "audit",
     "accounts",
-    "gateway",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
@@ -50,6 +49,7 @@ SHARED_APPS = [
 TENANT_APPS = [
     "audit",
     "accounts",
+    "gateway",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",

@@ -1,0 +1,77 @@
+"""Which models a person may use: those that nobody kept for others."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.db import transaction
+
+import audit
+from accounts.grants import Principal
+from accounts.models import User
+from accounts.permissions import Right, require
+from core.errors import NotFound
+from gateway.catalogue import ModelInfo
+from gateway.models import ModelGrant
+from isolation import context, in_thread
+
+
+class ModelAccess(Protocol):
+    """Asked by the router before a model is chosen."""
+
+    async def usable(self, models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedModels:
+    """The tenant's grants, for the person in whose context the task runs."""
+
+    async def usable(self, models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+        return await in_thread(usable, models)
+
+
+@dataclass(frozen=True, slots=True)
+class EveryModel:
+    """No tenant, no grants: for measurements and for tests of the wire."""
+
+    async def usable(self, models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+        return tuple(models)
+
+
+def usable(models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+    """Those of `models` that the person of the context in force may use, in the same order."""
+    mine = context.principals()
+    named: dict[str, set[str]] = defaultdict(set)
+    rows = ModelGrant.objects.filter(model__in=[model.id for model in models]).order_by()
+    for name, principal in rows.values_list("model", "principal"):
+        named[name].add(principal)
+    return tuple(model for model in models if model.id not in named or not named[model.id].isdisjoint(mine))
+
+
+def keep_model_for(*, actor: User, model: str, principal: Principal) -> ModelGrant:
+    """From now on only those named may use the model. Safe to repeat. Raises `NotAllowed`."""
+    require(actor, Right.MANAGE_PLATFORM)
+    with transaction.atomic():
+        row, made = ModelGrant.objects.get_or_create(model=model, principal=principal.text)
+        if made:
+            _record("grant.added", model, principal.public, principal.key)
+    return row
+
+
+def give_model_back(*, actor: User, grant: uuid.UUID) -> None:
+    """Take a grant away; without any left the model is everybody's again. Raises `NotAllowed` or `NotFound`."""
+    require(actor, Right.MANAGE_PLATFORM)
+    with transaction.atomic():
+        row = ModelGrant.objects.filter(public_id=grant).first()
+        if row is None:
+            raise NotFound
+        row.delete()
+        _record("grant.removed", row.model, row.principal, None)
+
+
+def _record(action: str, model: str, principal: str, subject: int | None) -> None:
+    audit.record(action, target=f"model:{model}", subject=subject, details={"principal": principal})
