@@ -13,7 +13,7 @@ from isolation.guard import APP_LOGIN, SEARCH_ROLE
 TENANT_SCHEMA = re.compile(r"t_[0-9a-f]{12}")
 
 
-def _checked(schema: str) -> str:
+def checked(schema: str) -> str:
     """The name, safe to stand in SQL. Raises `ValueError` for what is not `t_` and 12 hexadecimal digits."""
     if not TENANT_SCHEMA.fullmatch(schema):
         raise ValueError(f"not a tenant schema: {schema!r}")
@@ -22,7 +22,7 @@ def _checked(schema: str) -> str:
 
 def create(schema: str) -> None:
     """The role and the empty schema of a tenant. Safe to repeat. Raises `ValueError` for a name that is not one."""
-    name = _checked(schema)
+    name = checked(schema)
     defaults = f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER_ROLE} IN SCHEMA {name} GRANT"
     with context.use(context.provisioning()), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
@@ -41,7 +41,7 @@ def create(schema: str) -> None:
 
 def drop(schema: str) -> None:
     """Remove a tenant's schema and role with all that is in it. Safe to repeat. Raises `ValueError` as `create` does."""
-    name = _checked(schema)
+    name = checked(schema)
     with context.use(context.provisioning()), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL ROLE {OWNER_ROLE}")
         cursor.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")

@@ -28,10 +28,10 @@ CLOISON_OPERATOR_HOSTS = environment.words("CLOISON_OPERATOR_HOSTS", "localhost,
 
 # django-tenants: what lives in the public schema, what in each tenant's.
 SHARED_APPS = [
+    "tenants",  # Before django_tenants, whose commands have the same names as ours.
     "django_tenants",
     "isolation",
     "core",
-    "tenants",
     "audit",
     "accounts",
     "gateway",

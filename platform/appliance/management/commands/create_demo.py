@@ -33,7 +33,13 @@ class Command(BaseCommand):
             with context.use(context.migrating(context.PUBLIC)):
                 known = Tenant.objects.filter(name=spec["name"], status=Tenant.Status.ACTIVE).first()
             if known is None:
-                known = create_tenant(**spec, admin_email=None)
+                known = create_tenant(
+                    name=spec["name"],
+                    domain=spec["domain"],
+                    language=spec["language"],
+                    colour=spec["colour"],
+                    admin_email=None,
+                )
                 made += 1
             domain = spec["domain"].replace(".localhost", ".test")
             seed_cast(schema=known.schema_name, domain=domain, password=password, language=spec["language"])
