@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.console import Block, ConsoleAdmin, NamedInlines, badge, operator_site, tone
 from accounts.models import User
 from core.errors import AppError
-from tenants import jobs_console, provisioning, services, sites
+from tenants import jobs_console, provisioning, services, sites, walls_console
 from tenants.models import Domain, Tenant, TenantJob
 
-__all__ = ["jobs_console"]  # Importing it registers its pages.
+__all__ = ["jobs_console", "walls_console"]  # Importing them registers their pages.
 
 STATUS = Tenant.Status
 

@@ -20,6 +20,13 @@ def checked(schema: str) -> str:
     return schema
 
 
+def exists(schema: str) -> bool:
+    """Whether the database has a schema of this name."""
+    with context.use(context.gateway()), connection.cursor() as cursor:
+        cursor.execute("SELECT to_regnamespace(%s) IS NOT NULL", (schema,))
+        return bool(cursor.fetchone()[0])
+
+
 def create(schema: str) -> None:
     """The role and the empty schema of a tenant. Safe to repeat. Raises `ValueError` for a name that is not one."""
     name = checked(schema)

@@ -13,13 +13,14 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connections
 from django.test import Client
 
 from accounts.models import User
-from isolation import context, verification
+from isolation import context, tasks, verification
 from tenants.models import TenantJob
 from tests import cluster
 from tests.conftest import Live, start_process
@@ -171,6 +172,9 @@ def test_case_62_a_purge_leaves_nothing_and_the_name_comes_back_empty(
     with acme.person("member").acting():
         assert cache.get("left") == "here"
     assert actions(owner, "public")[-1] == "tenant.purged"
+    task = "documents.tasks.reconcile"  # Queued before, delivered after: it does nothing and does not fail.
+    header = tasks.sign(context.service(schema), task)
+    assert current_app.tasks[task].apply(headers={tasks.HEADER: header}, throw=True).result is None
 
     ask(operator, name)
     cluster.manage("provision", **MIGRATOR)

@@ -15,6 +15,7 @@ os.environ.update(ORT_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", SCARF_NO_ANALYTIC
 os.environ.update(HF_HUB_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION")
 
 BASE_DIR = ROOT
+CLOISON_VERSION = "0.1.0"
 SECRETS = environment.secrets(migrator=environment.text("CLOISON_LOGIN") == "migrator")
 DATA_DIR = environment.data_dir()
 
