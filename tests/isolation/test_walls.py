@@ -77,7 +77,7 @@ HOLES = {
         "DROP FUNCTION {s}.f()",
     ),
     "a policy lets everybody through": ("CREATE POLICY open ON {t} FOR SELECT USING (true)", "DROP POLICY open ON {t}"),
-    "an extension in the public schema": ("CREATE EXTENSION pg_trgm SCHEMA public", "DROP EXTENSION pg_trgm"),
+    "an extension in the public schema": ("ALTER EXTENSION vector SET SCHEMA public", "ALTER EXTENSION vector SET SCHEMA ext"),
     "the web's login may take a role it must not": (
         "GRANT cloison_owner TO {s}",
         "REVOKE cloison_owner FROM {s}",

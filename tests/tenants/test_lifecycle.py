@@ -19,6 +19,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, connections
 from django.test import Client
 
+import documents.tasks  # noqa: F401 (registers the task)
 from accounts.models import User
 from isolation import context, tasks, verification
 from tenants.models import TenantJob
