@@ -25,7 +25,7 @@ from django.db.models.functions import Now
 from core import caller
 from core.errors import AppError, NotFound
 from isolation import context
-from tenants import services
+from tenants import services, spares
 from tenants.models import Tenant, TenantJob
 
 logger = logging.getLogger(__name__)
@@ -95,6 +95,14 @@ class Worker:
             self._work(job)
             done += 1
         return done
+
+    @staticmethod
+    def make_ready() -> None:
+        """Keep a schema ready for the next organisation. Whatever fails here only makes that one slower."""
+        try:
+            spares.keep_one()
+        except Error:
+            logger.exception("no spare schema could be made")
 
     @staticmethod
     def is_waiting() -> bool:

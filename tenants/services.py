@@ -20,9 +20,9 @@ from accounts.models import User
 from core.errors import AppError, Conflict, NotFound
 from isolation import context, schemas
 from isolation.context import Context
-from tenants import remains, sites
+from tenants import remains, sites, spares
 from tenants.migration import migrate_schema
-from tenants.models import Domain, Tenant, TenantJob
+from tenants.models import Domain, Tenant, TenantJob, opaque_schema
 
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 GRACE = timedelta(days=30)
@@ -89,11 +89,13 @@ def create_tenant(
     tell(Step.SCHEMA, 15)
     schemas.create(tenant.schema_name)
     tell(Step.TABLES, 25)
-    migrate_schema(tenant.schema_name)
+    if not spares.is_ready(tenant.schema_name):
+        migrate_schema(tenant.schema_name)
     tell(Step.ADMINISTRATOR, 85)
     if admin_email:
         with context.use(context.auth(tenant.schema_name)):
             _first_administrator(email=admin_email, password=admin_password, secret=admin_secret, language=language)
+    spares.used(tenant.schema_name)
     # Before the site opens: a kill in between may write it twice, never not at all.
     record(tenant, "tenant.created", details={"name": name})
     with context.use(context.migrating(context.PUBLIC)):
@@ -117,19 +119,22 @@ def _first_administrator(*, email: str, password: str | None, secret: str, langu
 
 def _register(*, name: str, domain: str, **fields: str) -> Tenant:
     """The registry's rows, in state `creating`; those of an attempt that was killed are taken up again."""
+    spare = spares.find()
     with context.use(context.migrating(context.PUBLIC)):
         unfinished = Tenant.objects.filter(name=name, status=Tenant.Status.CREATING, domains__domain=domain).first()
         if unfinished:
             return unfinished
-        try:
-            with transaction.atomic():
-                tenant = Tenant.objects.create(name=name, **fields)
-                Domain.objects.create(domain=domain, tenant=tenant, is_primary=True)
-        except IntegrityError as error:
-            raise TenantExists(
-                _("There is an organisation with the name %(name)s or the host %(domain)s.") % {"name": name, "domain": domain}
-            ) from error
-    return tenant
+        for schema in dict.fromkeys([spare, ""]):  # Another process may take the spare at the same moment.
+            try:
+                with transaction.atomic():
+                    tenant = Tenant.objects.create(name=name, schema_name=schema or opaque_schema(), **fields)
+                    Domain.objects.create(domain=domain, tenant=tenant, is_primary=True)
+                    return tenant
+            except IntegrityError:
+                continue
+    raise TenantExists(
+        _("There is an organisation with the name %(name)s or the host %(domain)s.") % {"name": name, "domain": domain}
+    )
 
 
 def record(tenant: Tenant, action: str, *, details: dict[str, str | int | bool | None] | None = None) -> None:

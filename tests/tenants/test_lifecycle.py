@@ -185,6 +185,35 @@ def test_case_62_a_purge_leaves_nothing_and_the_name_comes_back_empty(
         assert list(User.objects.values_list("email", flat=True)) == ["boss@initech.test"]
 
 
+def spares_of(owner: psycopg.Connection) -> list[str]:
+    rows = owner.execute(
+        "SELECT nspname FROM pg_namespace n WHERE obj_description(oid, 'pg_namespace') LIKE 'cloison spare %'"
+        " AND NOT EXISTS (SELECT 1 FROM public.tenants_tenant t WHERE t.schema_name = n.nspname) ORDER BY oid"
+    )
+    return [str(schema) for (schema,) in rows]
+
+
+def test_a_spare_schema_has_the_same_walls_and_is_given_away_once(operator: Client, owner: psycopg.Connection, name: str) -> None:
+    cluster.manage("provision", **MIGRATOR)
+    (spare,) = spares_of(owner)
+    assert verification.verify([], migrator=cluster.MIGRATOR_URL).holes == ()  # The catalogue's lints read spares, too.
+
+    ask(operator, name)
+    cluster.manage("provision", **MIGRATOR)
+
+    assert schema_of(owner, name) == spare
+    assert verification.verify([spare], everybody=False, migrator=cluster.MIGRATOR_URL).holes == ()
+    assert "events hold" in cluster.manage("verify_audit", "--tenant", name)
+    (fresh,) = spares_of(owner)
+    assert fresh != spare
+
+    owner.execute(f"COMMENT ON SCHEMA {fresh} IS 'cloison spare of another version'")
+    cluster.manage("provision", **MIGRATOR)
+    (newer,) = spares_of(owner)
+    assert newer != fresh
+    assert owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (fresh,)).fetchone() is None
+
+
 def test_a_taken_name_or_host_and_a_bad_host_are_refused_in_words(operator: Client, owner: psycopg.Connection, name: str) -> None:
     for wrong in ({"name": "Acme"}, {"domain": "acme.localhost"}, {"domain": "not a host"}):
         wishes = {"name": name, "domain": host_of(name), "admin_email": "b@initech.test", "language": "en"}
@@ -197,6 +226,8 @@ def test_a_taken_name_or_host_and_a_bad_host_are_refused_in_words(operator: Clie
 def test_case_62_killed_in_the_middle_the_next_run_completes_it(
     operator: Client, owner: psycopg.Connection, name: str, tmp_path: Path
 ) -> None:
+    for schema in spares_of(owner):  # The slow way, to have time to kill it.
+        owner.execute(f"COMMENT ON SCHEMA {schema} IS 'cloison spare of another version'")
     ask(operator, name)
     log = tmp_path / "provision.log"
     process = start_process("provision", log=log, CLOISON_DATA_DIR=str(cluster.DATA), **MIGRATOR)

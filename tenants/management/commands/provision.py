@@ -31,14 +31,20 @@ class Command(BaseCommand):
         # What another process was killed over is free when its lease ends: wait for that, too.
         while True:
             worker.run()
-            if not worker.is_waiting() or stop.wait(0.5):
+            if stop.wait(0.5 if worker.is_waiting() else 0):
                 return
+            if not worker.is_waiting():
+                break
+        worker.make_ready()
 
     @staticmethod
     def _watch(worker: provisioning.Worker, stop: threading.Event) -> None:
+        ready = False
         while not stop.is_set():
             try:
-                worker.run()
+                if worker.run() or not ready:
+                    worker.make_ready()
+                    ready = True
             except OperationalError:
                 connections.close_all()  # The server restarts: the next look finds it again.
             stop.wait(LOOK_SECONDS)
