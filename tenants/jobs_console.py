@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from accounts.console import ConsoleAdmin, ConsoleForm, badge, operator_site
@@ -20,7 +21,7 @@ from accounts.models import User
 from core.errors import AppError
 from tenants import provisioning
 from tenants.first_access import first_password
-from tenants.models import HEX_COLOUR, Tenant, TenantJob
+from tenants.models import Tenant, TenantJob
 
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 STEPS = {
@@ -41,16 +42,6 @@ def address(request: HttpRequest, tenant: Tenant | None) -> str:
 
 class NewOrganisationForm(ConsoleForm):
     language = forms.ChoiceField(label=_("language"), choices=LANGUAGES)
-    colour = forms.CharField(
-        label=_("colour"), initial="#8a4b2a", widget=forms.TextInput(attrs={"type": "color"}), validators=[HEX_COLOUR]
-    )
-    colour_ink = forms.CharField(
-        label=_("text on the colour"),
-        initial="#ffffff",
-        widget=forms.TextInput(attrs={"type": "color"}),
-        validators=[HEX_COLOUR],
-    )
-    admin_email = forms.EmailField(label=_("first administrator's email"), max_length=254)
     password = forms.CharField(
         label=_("first password"),
         required=False,
@@ -62,6 +53,13 @@ class NewOrganisationForm(ConsoleForm):
     class Meta:
         model = TenantJob
         fields = ["name", "domain", "admin_email", "language", "colour", "colour_ink"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("domain", "admin_email"):
+            self.fields[name].required = True
+        for name in ("language", "password"):
+            self.fields[name].label = capfirst(str(self.fields[name].label))
 
     def validate_constraints(self) -> None:
         """The service says it, in words."""
@@ -125,7 +123,8 @@ class TenantJobAdmin(ConsoleAdmin):
         return redirect("admin:tenants_tenantjob_change", obj.pk)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        return super().add_view(request, form_url, {"title": _("New organisation"), **(extra_context or {})})
+        page = {"title": _("New organisation"), "show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**page, **(extra_context or {})})
 
     def get_urls(self) -> list[Any]:
         again = path("<int:pk>/again/", self.admin_site.admin_view(self.again), name="tenants_tenantjob_again")
@@ -142,7 +141,7 @@ class TenantJobAdmin(ConsoleAdmin):
         reached = names.index(job.step) if job.step in names else -1
         page = {
             **self.admin_site.each_context(request),
-            "title": str(job),
+            "title": capfirst(str(job)),
             "opts": self.opts,
             "object": job,
             "job": job,

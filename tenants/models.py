@@ -92,8 +92,8 @@ class TenantJob(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CREATE = "create", _("create")
-        PURGE = "purge", _("remove for good")
+        CREATE = "create", _("creation")
+        PURGE = "purge", _("removal")
 
     class State(models.TextChoices):
         QUEUED = "queued", _("queued")

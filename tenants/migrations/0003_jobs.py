@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('public_id', models.UUIDField(default=core.ids.uuid7, editable=False, unique=True)),
-                ('kind', models.CharField(choices=[('create', 'create'), ('purge', 'remove for good')], default='create', max_length=10, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('create', 'creation'), ('purge', 'removal')], default='create', max_length=10, verbose_name='kind')),
                 ('state', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], default='queued', max_length=10, verbose_name='state')),
                 ('step', models.CharField(choices=[('waiting', 'waiting for its turn'), ('registry', 'registering name and host'), ('schema', 'making role and schema'), ('tables', 'making tables and their policies'), ('administrator', 'adding the first administrator'), ('ready', 'ready'), ('closing', 'closing the site'), ('rows', 'removing schema and role'), ('files', 'removing files'), ('caches', 'removing cached values'), ('gone', 'gone')], default='waiting', max_length=15, verbose_name='step')),
                 ('progress', models.PositiveSmallIntegerField(default=0, help_text='percent', verbose_name='progress')),

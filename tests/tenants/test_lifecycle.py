@@ -215,6 +215,9 @@ def test_a_spare_schema_has_the_same_walls_and_is_given_away_once(operator: Clie
 
 
 def test_a_taken_name_or_host_and_a_bad_host_are_refused_in_words(operator: Client, owner: psycopg.Connection, name: str) -> None:
+    missing = {"name": name, "domain": "", "admin_email": "", "language": "en", "colour": "#224466", "colour_ink": "#ffffff"}
+    answer = operator.post("/admin/tenants/tenantjob/add/", missing)
+    assert (answer.status_code, answer.content.decode().count('class="errorlist"')) == (200, 2)
     for wrong in ({"name": "Acme"}, {"domain": "acme.localhost"}, {"domain": "not a host"}):
         wishes = {"name": name, "domain": host_of(name), "admin_email": "b@initech.test", "language": "en"}
         colours = {"colour": "#224466", "colour_ink": "#ffffff"}

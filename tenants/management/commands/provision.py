@@ -29,13 +29,17 @@ class Command(BaseCommand):
             self._watch(worker, stop)
             return
         # What another process was killed over is free when its lease ends: wait for that, too.
+        ready = False
         while True:
             worker.run()
-            if stop.wait(0.5 if worker.is_waiting() else 0):
+            if worker.is_waiting():
+                if stop.wait(0.5):
+                    return
+            elif ready or stop.is_set():
                 return
-            if not worker.is_waiting():
-                break
-        worker.make_ready()
+            else:
+                worker.make_ready()  # And look again: something may have been asked for meanwhile.
+                ready = True
 
     @staticmethod
     def _watch(worker: provisioning.Worker, stop: threading.Event) -> None:
