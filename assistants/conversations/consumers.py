@@ -58,7 +58,7 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self.user is None:
             await self.close(code=UNAUTHENTICATED)
             return
-        self.schema = site.schema
+        self.schema, self.host = site.schema, headers.get(b"host", "")
         context.enter(self.user.context(site.schema))
         await self.accept()
         self.sender = asyncio.get_running_loop().create_task(self._send_forever())
@@ -86,6 +86,9 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.sender.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if await sites.resolve(self.host) is None:  # Closed by the operator since the socket was opened.
+            await self.close(code=FORBIDDEN)
+            return
         frame: dict[str, Any] = {}
         try:
             frame = _parse(text_data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connections
 from django.test import Client
+from websockets.exceptions import ConnectionClosed
 
 import documents.tasks  # noqa: F401 (registers the task)
 from accounts.models import User
@@ -26,6 +28,7 @@ from tenants.models import TenantJob
 from tests import cluster
 from tests.conftest import Live, start_process
 from tests.people import PASSWORD, House
+from tests.wire import socket
 
 MIGRATOR = {"DATABASE_MIGRATOR_URL": cluster.MIGRATOR_URL}
 
@@ -300,6 +303,22 @@ def test_a_suspended_site_is_shut_in_every_process_within_a_second(live: Live, g
             cluster.manage("tenant", "resume", globex.name, **MIGRATOR)
         time.sleep(0.6)
         assert client.get("/login/").status_code == 200
+
+
+async def test_an_open_socket_of_a_suspended_site_is_closed(live: Live, globex: House) -> None:
+    async with socket(live, globex.person("member")) as link:
+        await link.send(type="ping")
+        assert (await link.receive())["type"] == "pong"
+
+        await asyncio.to_thread(cluster.manage, "tenant", "suspend", globex.name, **MIGRATOR)
+        try:
+            await asyncio.sleep(0.6)
+            await link.send(type="ping")
+            with pytest.raises(ConnectionClosed) as closed:
+                await link.receive()
+        finally:
+            await asyncio.to_thread(cluster.manage, "tenant", "resume", globex.name, **MIGRATOR)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 4403
 
 
 def test_the_watching_service_does_what_is_asked_and_ends_on_sigterm(
