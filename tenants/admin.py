@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -30,6 +31,11 @@ class DomainInline(admin.TabularInline):  # type: ignore[type-arg]
     formset = NamedInlines
     fields = ["domain", "is_primary"]
     extra = 0
+
+
+def _changed(part: Any) -> list[str]:
+    """The names of what a form, or the forms of a set, has changed."""
+    return [name for form in getattr(part, "forms", [part]) for name in form.changed_data]
 
 
 @admin.register(Tenant, site=operator_site)
@@ -62,7 +68,12 @@ class TenantAdmin(ConsoleAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        sites.forget()
+        tenant, changed = form.instance, [name for part in (form, *formsets) for name in _changed(part)]
+        # After the commit: no process may read the old host again, and the two logs stand in two schemas.
+        transaction.on_commit(sites.forget)
+        if changed:
+            told = {"fields": ", ".join(sorted(set(changed)))}
+            transaction.on_commit(lambda: services.record(tenant, "tenant.changed", details=told))
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view

@@ -7,7 +7,7 @@ registry, which an operator's own context may write. Every step may be repeated 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 import audit
 from accounts.models import User
+from audit.log import Fact
 from core.errors import AppError, Conflict, NotFound
 from isolation import context, schemas
 from isolation.context import Context
@@ -137,7 +138,7 @@ def _register(*, name: str, domain: str, **fields: str) -> Tenant:
     )
 
 
-def record(tenant: Tenant, action: str, *, details: dict[str, str | int | bool | None] | None = None) -> None:
+def record(tenant: Tenant, action: str, *, details: Mapping[str, Fact] | None = None) -> None:
     """Write an event into the platform's log and into the tenant's own, where its people read who did it.
 
     Never inside a transaction: the two logs stand in two schemas.

@@ -28,6 +28,7 @@ RESTART_AFTER = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds; a child that dies at once 
 STEADY = 30.0  # seconds after which a child counts as healthy again
 STOP_WITHIN = 9.0  # seconds for web, worker and beat together; the servers get what is left of ten
 WEB_READY_SECONDS = 60
+PRIVILEGED = ("DATABASE_MIGRATOR_URL", "DATABASE_ADMIN_URL", "DATABASE_BACKUP_PASSWORD")
 FIRST_ERRAND = 20.0  # seconds after the start: what a killed installation left half-done, once the first pages are served
 PROVISION_EVERY = 3600.0  # seconds; beside what the console asks for: deleted organisations whose day has come
 
@@ -233,7 +234,9 @@ class Supervisor:
             )
 
     def _serve(self) -> None:
-        environment, logs = self._environment(), self.options.data / "log"
+        whole, logs = self._environment(), self.options.data / "log"
+        # Given by environment, the privileged logins are for `prepare` and `provision` alone.
+        environment = {name: value for name, value in whole.items() if name not in PRIVILEGED}
         web = Child(("serve", "--port", str(self.options.port)), environment, logs / "web.log")
         worker = Child(("worker",), environment, logs / "worker.log")
         beat = Child(("beat",), environment, logs / "beat.log")
@@ -243,7 +246,7 @@ class Supervisor:
             self.children.append(child)
             if child is web:
                 self._step("web", lambda: self._wait_for_web(web))
-        self.errand = Errand(environment, logs / "provision.log", self.options.data / "provision.wanted")
+        self.errand = Errand(whole, logs / "provision.log", self.options.data / "provision.wanted")
         self.errand.next_at = time.monotonic() + FIRST_ERRAND
 
     def _wait_for_web(self, web: Child) -> None:

@@ -98,6 +98,26 @@ def pk_of(owner: psycopg.Connection, name: str) -> int:
     return int(row[0])  # type: ignore[call-overload]
 
 
+def change_colour(operator: Client, owner: psycopg.Connection, name: str, colour: str) -> None:
+    pk = pk_of(owner, name)
+    row = owner.execute("SELECT id FROM public.tenants_domain WHERE tenant_id = %s", (pk,)).fetchone()
+    assert row
+    form = {
+        "name": name,
+        "language": "fr",
+        "colour": colour,
+        "colour_ink": "#ffffff",
+        "domains-TOTAL_FORMS": "1",
+        "domains-INITIAL_FORMS": "1",
+        "domains-0-id": row[0],
+        "domains-0-tenant": pk,
+        "domains-0-domain": host_of(name),
+        "domains-0-is_primary": "on",
+    }
+    answer = operator.post(f"/admin/tenants/tenant/{pk}/change/", form)
+    assert answer.status_code == 302, answer.content.decode()
+
+
 def test_case_62_a_life_from_the_console(operator: Client, owner: psycopg.Connection, name: str) -> None:
     page = ask(operator, name)
     shown = operator.get(page).content.decode()
@@ -127,6 +147,8 @@ def test_case_62_a_life_from_the_console(operator: Client, owner: psycopg.Connec
     assert owner.execute("SELECT admin_secret FROM public.tenants_tenantjob WHERE name = %s", (name,)).fetchone() == ("",)
 
     at = f"/admin/tenants/tenant/{pk_of(owner, name)}"
+    change_colour(operator, owner, name, "#336699")
+    assert "#336699" in site.get("/tenant.css").content.decode()
     assert operator.post(f"{at}/suspend/").status_code == 302
     assert site.get("/login/").status_code == 404
     assert operator.post(f"{at}/resume/").status_code == 302
@@ -138,9 +160,9 @@ def test_case_62_a_life_from_the_console(operator: Client, owner: psycopg.Connec
     assert operator.get(f"{at}/change/").status_code == 200
     assert operator.post(f"{at}/restore/").status_code == 302
     assert site.get("/login/").status_code == 200
-    told = ["tenant.created", "tenant.suspended", "tenant.resumed", "tenant.deleted", "tenant.restored"]
+    told = ["tenant.created", "tenant.changed", "tenant.suspended", "tenant.resumed", "tenant.deleted", "tenant.restored"]
     assert actions(owner, schema) == told
-    assert actions(owner, "public")[-5:] == told
+    assert actions(owner, "public")[-6:] == told
 
 
 def test_case_62_a_purge_leaves_nothing_and_the_name_comes_back_empty(
