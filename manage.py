@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # These create roles, schemas and tables: they alone get the migrator's login (web and worker never hold it).
-MIGRATOR_COMMANDS = {"migrate_tenants", "create_tenant", "delete_tenant", "create_demo", "prepare"}
+MIGRATOR_COMMANDS = {"migrate_tenants", "create_tenant", "delete_tenant", "tenant", "provision", "create_demo", "prepare"}
 
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] in MIGRATOR_COMMANDS:

@@ -1,18 +1,34 @@
-"""From the Host header to a site: exact match, cached for a moment, 404 for everything unknown."""
+"""From the Host header to a site: exact match, cached for a moment, 404 for everything unknown.
+
+Every process keeps a cache. Whoever changes the registry raises a number in Redis, which each process looks at twice a
+second while it serves: a suspended site is shut everywhere within a second, and without Redis when its entry is old.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
+import redis
 from django.conf import settings
 from django.http.request import split_domain_port
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from isolation import context, in_thread
 from tenants.models import Domain, Tenant
 
 CACHE_SECONDS = 10.0
 CACHE_ENTRIES = 10_000
+LOOK_SECONDS = 0.5  # between two looks at the number in Redis
+LOOK_AGAIN_SECONDS = 5.0  # after Redis did not answer
+REDIS_SECONDS = 0.25
+VERSION_KEY = "sites:version"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +55,48 @@ class Site:
 _cache: dict[str, tuple[float, Site | None]] = {}
 
 
+class _Version:
+    """The number in Redis that says how often the registry has changed, and what this process last saw of it."""
+
+    seen: int | None = None
+    look_at = 0.0
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(
+            settings.REDIS.runs,
+            socket_connect_timeout=REDIS_SECONDS,
+            socket_timeout=REDIS_SECONDS,
+            retry=Retry(NoBackoff(), 1),  # Once, for a connection that has gone stale.
+        )
+
+    def read(self) -> int:
+        """Raises `redis.RedisError`."""
+        return int(self.redis.get(VERSION_KEY) or 0)
+
+    def raise_by_one(self) -> None:
+        """Raises `redis.RedisError`."""
+        self.redis.incr(VERSION_KEY)
+
+    async def has_moved(self) -> bool:
+        """Whether the registry changed since this process last looked; False while Redis does not answer."""
+        now = time.monotonic()
+        if now < self.look_at:
+            return False
+        self.look_at = now + LOOK_SECONDS  # Requests that come meanwhile do not look, too.
+        try:
+            found = await asyncio.to_thread(self.read)
+        except redis.RedisError:
+            self.look_at = now + LOOK_AGAIN_SECONDS
+            return False
+        moved = found != self.seen
+        self.seen = found
+        return moved
+
+
+_version = _Version()
+
+
 def normalise(host: str) -> str:
     """The domain of a Host header, lower case, without port and trailing dot; empty where it is malformed."""
     domain, _port = split_domain_port(host)
@@ -46,12 +104,15 @@ def normalise(host: str) -> str:
 
 
 async def resolve(host: str) -> Site | None:
-    """The site of a Host header, or None. A new domain is known after at most `CACHE_SECONDS`."""
+    """The site of a Host header, or None. A change is known within a second, without Redis after `CACHE_SECONDS`."""
     domain = normalise(host)
     if not domain:
         return None
     if domain in settings.CLOISON_OPERATOR_HOSTS:
         return Site(schema=context.PUBLIC, host=domain)
+    if await _version.has_moved():
+        _cache.clear()
+        origins.forget()
     now = time.monotonic()
     if (found := _cache.get(domain)) and found[0] > now:
         return found[1]
@@ -113,9 +174,13 @@ async def origin_allowed(host: str, origin: str) -> bool:
 
 
 def forget() -> None:
-    """Empty this process's cache: after a tenant was created or suspended here."""
+    """After the registry changed: empty this process's cache, and tell the others through Redis."""
     _cache.clear()
     origins.forget()
+    try:
+        _version.raise_by_one()
+    except redis.RedisError as error:
+        logger.warning("other processes learn of the change after %s s", CACHE_SECONDS, extra={"error": type(error).__name__})
 
 
 def active_schemas() -> list[str]:

@@ -69,7 +69,7 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self.user is None:
             await self.close(code=UNAUTHENTICATED)
             return
-        self.schema = site.schema
+        self.schema, self.host = site.schema, headers.get(b"host", "")
         self.principal = rate_limiter.principal(site.schema, self.user.pk, self.network)
         self.place = await sockets().claim(self.principal)
         if self.place is None:
@@ -105,6 +105,9 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await sockets().release(self.principal, self.place)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if await sites.resolve(self.host) is None:  # Closed by the operator since the socket was opened.
+            await self.close(code=FORBIDDEN)
+            return
         frame: dict[str, Any] = {}
         try:
             try:

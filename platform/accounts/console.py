@@ -31,8 +31,8 @@ from isolation import context
 SECTIONS: list[tuple[Any, list[str]]] = [
     (_("Access"), ["User", "Group"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
-    (_("Platform"), ["ModelGrant", "Tenant", "Domain"]),
-    (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading"]),
+    (_("Platform"), ["ModelGrant", "Tenant", "Domain", "TenantJob"]),
+    (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading", "WallReport"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.
     "ready": ("ok", "check"),
@@ -43,6 +43,9 @@ TONES = {  # state: tone, icon. Colour never speaks alone.
     "inactive": ("", "x"),
     "creating": ("", "loader-circle"),
     "suspended": ("warn", "pause"),
+    "deleted": ("danger", "trash-2"),
+    "running": ("", "loader-circle"),
+    "done": ("ok", "check"),
 }
 
 Block = dict[str, Any]

@@ -69,8 +69,10 @@ CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "audit.auditevent": (Right.SEE_AUDIT, None),
     "audit.readingpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),
     "audit.reading": (Right.SEE_AUDIT, Right.READ_PRIVATE),
+    "audit.wallreport": (Right.TEST_WALLS, None),
     "tenants.tenant": (Right.OPERATE, Right.OPERATE),
     "tenants.domain": (Right.OPERATE, Right.OPERATE),
+    "tenants.tenantjob": (Right.OPERATE, Right.OPERATE),
 }
 
 

@@ -28,6 +28,9 @@ RESTART_AFTER = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds; a child that dies at once 
 STEADY = 30.0  # seconds after which a child counts as healthy again
 STOP_WITHIN = 9.0  # seconds for web, worker and beat together; the servers get what is left of ten
 WEB_READY_SECONDS = 60
+PRIVILEGED = ("DATABASE_MIGRATOR_URL", "DATABASE_ADMIN_URL", "DATABASE_BACKUP_PASSWORD")
+FIRST_ERRAND = 20.0  # seconds after the start: what a killed installation left half-done, once the first pages are served
+PROVISION_EVERY = 3600.0  # seconds; beside what the console asks for: deleted organisations whose day has come
 
 
 @dataclass(slots=True)
@@ -72,6 +75,39 @@ class Child:
 
 
 @dataclass(slots=True)
+class Errand:
+    """`manage.py provision`, started when the web process has left its marker, and from time to time.
+
+    It alone gets the migrator's login, and only while there is work. One that was killed is started again.
+    """
+
+    environment: dict[str, str]
+    log: Path
+    marker: Path
+    process: subprocess.Popen[bytes] | None = None
+    next_at: float = 0.0
+    deaths: int = 0
+
+    def watch(self, say: Callable[[str], None]) -> None:
+        now = time.monotonic()
+        if self.process is not None:
+            if self.process.poll() is None:
+                return
+            self.deaths = self.deaths + 1 if self.process.returncode else 0
+            if self.deaths:
+                pause = RESTART_AFTER[min(self.deaths - 1, len(RESTART_AFTER) - 1)]
+                say(f"provision ended with {self.process.returncode}; starting it again in {pause} s (log: {self.log})")
+                self.next_at = now + pause
+            self.process = None
+        if now >= self.next_at or (not self.deaths and self.marker.exists()):
+            self.marker.unlink(missing_ok=True)  # Before the start: what is asked for from now on leaves a new one.
+            self.next_at = now + PROVISION_EVERY
+            child = Child(("provision",), self.environment, self.log)
+            child.start()
+            self.process = child.process
+
+
+@dataclass(slots=True)
 class Options:
     """What the command line says."""
 
@@ -89,6 +125,7 @@ class Supervisor:
     postgres: Postgres | None = None
     redis: Redis | None = None
     children: list[Child] = field(default_factory=list)
+    errand: Errand | None = None
     lock: IO[str] | None = None
     stopping: bool = False
 
@@ -103,6 +140,8 @@ class Supervisor:
             while not self.stopping:
                 for child in self.children:
                     child.watch(self.say)
+                if self.errand:
+                    self.errand.watch(self.say)
                 self._watch_servers()
                 time.sleep(0.2)
         finally:
@@ -195,7 +234,9 @@ class Supervisor:
             )
 
     def _serve(self) -> None:
-        environment, logs = self._environment(), self.options.data / "log"
+        whole, logs = self._environment(), self.options.data / "log"
+        # Given by environment, the privileged logins are for `prepare` and `provision` alone.
+        environment = {name: value for name, value in whole.items() if name not in PRIVILEGED}
         web = Child(("serve", "--port", str(self.options.port)), environment, logs / "web.log")
         worker = Child(("worker",), environment, logs / "worker.log")
         beat = Child(("beat",), environment, logs / "beat.log")
@@ -205,6 +246,8 @@ class Supervisor:
             self.children.append(child)
             if child is web:
                 self._step("web", lambda: self._wait_for_web(web))
+        self.errand = Errand(whole, logs / "provision.log", self.options.data / "provision.wanted")
+        self.errand.next_at = time.monotonic() + FIRST_ERRAND
 
     def _wait_for_web(self, web: Child) -> None:
         deadline = time.monotonic() + WEB_READY_SECONDS
@@ -228,7 +271,10 @@ class Supervisor:
     def stop(self) -> None:
         """Web, worker and beat first, together; then the servers they used."""
         self.stopping = True
-        running = [child.process for child in self.children if child.process and child.process.poll() is None]
+        started = [child.process for child in self.children]
+        if self.errand:
+            started.append(self.errand.process)
+        running = [process for process in started if process and process.poll() is None]
         for process in running:
             process.terminate()
         deadline = time.monotonic() + STOP_WITHIN

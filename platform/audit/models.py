@@ -95,3 +95,41 @@ class Reading(models.Model):
             models.CheckConstraint(condition=~models.Q(reason=""), name="audit_reading_has_a_reason"),
             models.CheckConstraint(condition=~models.Q(reader=models.F("subject")), name="audit_reading_is_of_another"),
         ]
+
+
+class WallReport(models.Model):
+    """One test of the walls: what was tried, what came back, and our signature. Once ended it is not changed again."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    organisation = models.CharField(_("organisation"), max_length=100)
+    asked_by = models.BigIntegerField(help_text="the person's key")
+    asked_by_name = models.CharField(_("who"), max_length=254)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
+    progress = models.PositiveSmallIntegerField(default=0, help_text="percent")
+    step = models.TextField(blank=True, help_text="JSON: language → what is being tried")
+    created_at = models.DateTimeField(_("when"), auto_now_add=True)
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    version = models.CharField(_("version"), max_length=100, blank=True, help_text="of Cloison and of PostgreSQL")
+    tried = models.PositiveIntegerField(_("tried"), default=0)
+    holes = models.PositiveIntegerField(_("holes"), default=0)
+    findings = models.TextField(default="[]", help_text="JSON: [{section, what, where, outcome, held}], texts by language")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="of the report as it is downloaded, hexadecimal")
+    signature = models.CharField(max_length=64, blank=True, help_text="HMAC-SHA256, hexadecimal")
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("test of the walls")
+        verbose_name_plural = _("tests of the walls")
+
+    def __str__(self) -> str:
+        return str(_("Test of the walls"))
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in {self.State.QUEUED, self.State.RUNNING}

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 SUSPECT = re.compile(r"\.raw\(|\.extra\(|RawSQL\(|\.execute\(\s*f[\"']|cursor\(\)")
 
@@ -39,5 +40,23 @@ def handwritten_sql(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     return found
 
 
+def holes_in_the_catalogue(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """`isolation.E002` for every hole that the catalogue shows; asked for with `check --database default`."""
+    if "default" not in (databases or ()):
+        return []
+    from isolation import lints
+    from isolation.verification import parameters
+
+    try:
+        with psycopg.connect(**parameters(), connect_timeout=5) as link, link.cursor() as cursor:
+            return [Error(f"{hole.what}: {hole.where}", id="isolation.E002") for hole in lints.holes(cursor)]
+    except psycopg.OperationalError as error:
+        why = str(error).splitlines()[0]
+        return [Warning(f"the database does not answer, so the walls were not looked at: {why}", id="isolation.W001")]
+
+
 def register_checks() -> None:
     register(handwritten_sql)
+    register(holes_in_the_catalogue, Tags.database)

@@ -53,10 +53,20 @@ QUERIES = {
         LEFT JOIN pg_roles r ON r.oid = a.grantee
         WHERE {OURS} AND a.privilege_type = 'TRUNCATE' AND coalesce(r.rolname, '') <> 'cloison_owner'""",
     "the web's login may take a role it must not": """
-        SELECT format('%s through %s', m.rolname, l.rolname) FROM pg_auth_members a
-        JOIN pg_roles l ON l.oid = a.member JOIN pg_roles m ON m.oid = a.roleid
-        WHERE l.rolname = 'cloison_app' AND m.rolname NOT IN ('cloison_gateway', 'cloison_platform', 'cloison_service')
-          AND m.rolname !~ '^t_[0-9a-f]{12}$'""",
+        WITH RECURSIVE reach(role, path) AS (
+          SELECT a.roleid, m.rolname::text FROM pg_auth_members a
+          JOIN pg_roles l ON l.oid = a.member JOIN pg_roles m ON m.oid = a.roleid WHERE l.rolname = 'cloison_app'
+          UNION
+          SELECT a.roleid, r.path || ', ' || m.rolname FROM reach r JOIN pg_auth_members a ON a.member = r.role
+          JOIN pg_roles m ON m.oid = a.roleid WHERE length(r.path) < 500)
+        SELECT format('%s by cloison_app through %s', m.rolname, r.path) FROM reach r JOIN pg_roles m ON m.oid = r.role
+        WHERE m.rolname NOT IN ('cloison_gateway', 'cloison_platform', 'cloison_service')
+          AND (m.rolname !~ '^t_[0-9a-f]{12}$' OR r.path LIKE '%, %')""",
+    "a policy lets everybody through": f"""
+        SELECT format('%s.%s: %s', n.nspname, c.relname, p.polname)
+        FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE {OURS} AND p.polpermissive
+          AND coalesce(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) IN ('true', '(1 = 1)')""",
 }
 
 LOGIN = """

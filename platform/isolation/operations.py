@@ -7,8 +7,10 @@ wrapped in `(SELECT …)`, so that they run once per query and not once per row.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from django.db import transaction
 from django.db.migrations.operations.base import Operation
 
 from isolation.context import GATEWAY_ROLE, OWNER_ROLE, PLATFORM_ROLE, PUBLIC, SERVICE_ROLE
@@ -190,3 +192,65 @@ def keeps_grants(table: str, columns: dict[str, str]) -> TenantSQL:
         for text in (KEEP, UNKEEP)
     )
     return TenantSQL(made, undone)
+
+
+class RowsMissed(RuntimeError):
+    """A data migration did not reach every row that it meant."""
+
+
+class UpdateRows(Operation):
+    """Change rows of a model, and fail unless every row that is meant was reached.
+
+    Row security hides rows from the table's owner, too: a data migration without the `migrate` capability touches
+    nothing and says nothing. So the rows are counted with the table's security lifted for its owner, inside the
+    migration's transaction, and changed with it in force.
+
+    `where` selects rows as `filter()` does; `to` are the new values, or a function that is given the rows and returns
+    how many it changed. `back` undoes it; without, undoing changes nothing.
+    """
+
+    reversible = True
+    reduces_to_sql = False
+
+    def __init__(
+        self,
+        model: str,
+        where: Mapping[str, Any],
+        to: Mapping[str, Any] | Callable[[Any], int],
+        back: Callable[[Any], int] | None = None,
+        only: Literal["tenant", "public"] | None = None,
+    ) -> None:
+        self.model, self.where, self.to, self.back, self.only = model, where, to, back, only
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        kwargs = {"model": self.model, "where": self.where, "to": self.to, "back": self.back, "only": self.only}
+        return self.__class__.__name__, [], {name: value for name, value in kwargs.items() if value is not None}
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Rows are not part of Django's state."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        connection = schema_editor.connection
+        label, _, name = self.model.rpartition(".")
+        model = to_state.apps.get_model(label or app_label, name)
+        if self.only and (self.only == "public") != (connection.schema_name == PUBLIC):
+            return
+        if not self.allow_migrate_model(connection.alias, model):
+            return
+        rows = model._default_manager.using(connection.alias).filter(**self.where)
+        table = f'{connection.schema_name}."{model._meta.db_table}"'
+        with transaction.atomic(connection.alias):
+            schema_editor.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY", params=None)
+            meant = rows.count()
+            schema_editor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY", params=None)
+            reached = self.to(rows) if callable(self.to) else rows.update(**self.to)
+            if reached < meant:
+                raise RowsMissed(f"{self.describe()}: {reached} of {meant} rows in {connection.schema_name}")
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if self.back:
+            undo = UpdateRows(self.model, {}, self.back, only=self.only)
+            undo.database_forwards(app_label, schema_editor, to_state, from_state)
+
+    def describe(self) -> str:
+        return f"Change rows of {self.model}"

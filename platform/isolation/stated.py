@@ -7,11 +7,13 @@ migration makes it, and one that no migration makes is a hole.
 from __future__ import annotations
 
 import re
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
 
@@ -83,6 +85,21 @@ def expected(schema: str, tables: set[str], stated: list[tuple[str, Policy]]) ->
     return found
 
 
+# What decides beside words. `IN (…)` and LIKE are printed as other operators, so they are counted as those.
+OPERATOR = re.compile(r"<>|!=|<=|>=|~~\*?|!~~\*?|[=<>]")
+LIST = re.compile(r"\b(not\s+)?in\s*\((?!\s*select\b)")
+
+
+def comparisons(text: str) -> Counter[str]:
+    """How often each comparison stands in an expression, however it is spelt."""
+    low = re.sub(r"'[^']*'", " ", text.lower())
+    low = LIST.sub(lambda match: " <> " if match[1] else " = ", low)
+    low = re.sub(r"\bnot\s+like\b", " !~~ ", low)
+    low = re.sub(r"\blike\b", " ~~ ", low)
+    low = re.sub(r"\bbetween\b", " >= <= ", low)
+    return Counter("<>" if found == "!=" else found for found in OPERATOR.findall(low))
+
+
 NOISE = re.compile(r'::[a-z_]+(?: varying)?(?:\[\])?|["()\[\],]')
 WORD = re.compile(r"[a-z_][a-z0-9_]*")
 DECIDES = ("or", "and", "true", "false", "exists", "here", "uid", "can")
@@ -109,19 +126,56 @@ def essence(text: str) -> tuple[Counter[str], Counter[str], set[str]]:
 def same(wanted: str, found: str) -> bool:
     """Whether PostgreSQL's print of a policy can come from the text in the migration.
 
-    Literals and the words that decide must occur equally often and no name may be missing; operators and brackets,
-    which PostgreSQL rewrites, are not compared.
+    Literals, comparisons and the words that decide must occur equally often and no name may be missing; brackets,
+    which PostgreSQL rewrites, are not compared (`printed` does that, where there is a login that may make tables).
     """
     if bool(wanted) != bool(found):
         return False
     literals, decides, words = essence(wanted)
     printed_literals, printed_decides, printed_words = essence(found)
     rewritten = {"in", "as", "between", "coalesce", "text", "is", "not", "distinct", "from", "join", "on", "inner"}
-    return literals == printed_literals and decides == printed_decides and words - rewritten <= printed_words
+    return (
+        literals == printed_literals
+        and decides == printed_decides
+        and comparisons(wanted) == comparisons(found)
+        and words - rewritten <= printed_words
+    )
 
 
-def differences(cursor: Any, schema: str) -> Iterator[tuple[str, str]]:
-    """Each policy that is missing, changed or stated nowhere: (what, where)."""
+Printed = dict[tuple[str, str], Stated]
+
+
+def printed(url: str, schema: str) -> Printed:
+    """The policies that `schema` must have, as PostgreSQL prints them: made on empty copies and rolled back.
+
+    `url` is the migrator's. The copies have the tables' names and columns in a schema of their own.
+    """
+    made = operations()
+    scratch = f"scratch_{secrets.token_hex(6)}"
+    with psycopg.connect(url, connect_timeout=10) as link, link.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE {OWNER_ROLE}; SET LOCAL search_path = pg_catalog")
+        cursor.execute(TABLES, (schema,))
+        tables = {name for (name,) in cursor.fetchall()}
+        cursor.execute(f"CREATE SCHEMA {scratch}")
+        for table in tables:
+            cursor.execute(f'CREATE TABLE {scratch}."{table}" (LIKE {schema}."{table}")')
+        for each in expected(schema, tables, made).values():
+            kind = "PERMISSIVE" if each.permissive else "RESTRICTIVE"
+            cursor.execute(
+                f'CREATE POLICY "{each.name}" ON {scratch}."{each.table}" AS {kind} FOR {each.command}'
+                f" TO {each.role or 'PUBLIC'}"
+                + (f" USING ({each.using})" if each.using else "")
+                + (f" WITH CHECK ({each.check})" if each.check else "")
+            )
+        cursor.execute(CATALOGUE, (scratch,))
+        found = {(row[0], row[1]): Stated(*row) for row in cursor.fetchall()}
+        link.rollback()
+    return found
+
+
+def differences(cursor: Any, schema: str, exactly: Printed | None = None) -> Iterator[tuple[str, str]]:
+    """Each policy that is missing, changed or stated nowhere: (what, where). `exactly` is what `printed` gave."""
+    cursor.execute("SET search_path = pg_catalog")
     cursor.execute(TABLES, (schema,))
     tables = {name for (name,) in cursor.fetchall()}
     cursor.execute(CATALOGUE, (schema,))
@@ -134,6 +188,9 @@ def differences(cursor: Any, schema: str) -> Iterator[tuple[str, str]]:
             yield "a policy is missing", where
         elif want is None:
             yield "a policy that no migration states", where
+        elif exactly is not None:
+            if have != exactly.get(key):
+                yield "a policy was changed", where
         elif (want.command, want.role, want.permissive) != (have.command, have.role, have.permissive) or not (
             same(want.using, have.using) and same(want.check, have.check)
         ):

@@ -1,6 +1,7 @@
 """Celery tasks inside the walls: the sender's context travels signed in the message's headers.
 
-A task without a valid header is refused before its body runs. Arguments are ids, never content.
+A task without a valid header is refused before its body runs; what is left in the queue of an organisation that was
+removed does nothing. Arguments are ids, never content.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +17,10 @@ from celery import Task, shared_task
 from django.conf import settings
 from django.db import connections
 
-from isolation import context
+from isolation import context, schemas
 from isolation.context import Context
+
+logger = logging.getLogger(__name__)
 
 HEADER = "cloison_context"
 
@@ -60,8 +64,12 @@ class TenantTask(Task):  # type: ignore[type-arg]
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
         header = getattr(request, HEADER, None) or (request.headers or {}).get(HEADER)
+        here = verify(header, self.name)
         try:
-            with context.use(verify(header, self.name)):
+            if not schemas.exists(here.schema):
+                logger.info("task of an organisation that is gone", extra={"task": self.name})
+                return None
+            with context.use(here):
                 return super().__call__(*args, **kwargs)
         finally:
             connections.close_all()

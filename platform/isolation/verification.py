@@ -12,10 +12,10 @@ from typing import Any
 
 import psycopg
 from django.db import connection
-from django.utils.translation import gettext as _
 from psycopg import sql
 
 from isolation import context, guard, lints, stated
+from isolation.said import say as _
 
 TENANT = re.compile(r"t_[0-9a-f]{12}")
 NOBODYS = "t_000000000000"  # A well-formed schema name that no tenant has: the name of the attackers' own house.
@@ -35,6 +35,7 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Report:
     findings: tuple[Finding, ...]
+    server: str = ""  # PostgreSQL's version
 
     @property
     def holes(self) -> tuple[Finding, ...]:
@@ -66,25 +67,57 @@ FUNCTIONS = """
 WRITTEN = re.compile(r"REPLACE FUNCTION guard\.(\w+)\([^$]*?AS\s+\$\$(.*?)\$\$", re.DOTALL)
 
 
-def verify(schemas: Iterable[str], *, everybody: bool = True) -> Report:
+Tell = Callable[[str, int], None]
+"""Is told each section as it begins, and how many percent of the test are behind."""
+
+
+def _silent(section: str, percent: int) -> None:
+    """Tells nobody."""
+
+
+def parameters() -> dict[str, Any]:
+    """How psycopg reaches the database with this process's own login, outside Django."""
+    found = dict(connection.get_connection_params())
+    for name in ("cursor_factory", "context", "prepare_threshold"):
+        found.pop(name, None)
+    return found
+
+
+def verify(schemas: Iterable[str], *, everybody: bool = True, tell: Tell = _silent, migrator: str = "") -> Report:
     """Test the platform and each of `schemas`, as the login of this process: the web's.
 
     With `everybody` false, a hole that is only another tenant's is left out: its schema's name is not the reader's.
+    `migrator` is the URL of the login that may make tables: with it PostgreSQL itself prints each policy as the
+    migrations state it, and what it printed for the real one must be the same to the letter.
     """
-    parameters = dict(connection.get_connection_params())
-    for name in ("cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
     wanted = list(schemas)
+    seen = Seen(None if everybody else frozenset(wanted))
     found: list[Finding] = []
-    with psycopg.connect(**parameters, connect_timeout=10, autocommit=True) as link, link.cursor() as cursor:
-        found += _roles(cursor)
+    with psycopg.connect(**parameters(), connect_timeout=10, autocommit=True) as link, link.cursor() as cursor:
+        tell(_("Logins and roles"), 0)
+        found += _roles(cursor, seen)
+        tell(_("The guard"), 10)
         found += _guard(cursor)
-        found += _catalogue(cursor, None if everybody else set(wanted))
-        for schema in [context.PUBLIC, *wanted]:
-            found += _policies(cursor, schema)
-        for schema in wanted:
+        tell(_("Tables, views, functions, grants"), 15)
+        found += _catalogue(cursor, seen)
+        for number, schema in enumerate([context.PUBLIC, *wanted]):
+            tell(_("Policies against the migrations"), 25 + 35 * number // (len(wanted) + 1))
+            found += _policies(cursor, schema, migrator)
+        for number, schema in enumerate(wanted):
+            tell(_("Attacks with the web's own login"), 60 + 40 * number // len(wanted))
             found += _attacks(link, schema)
-    return Report(tuple(found))
+        number = link.info.server_version
+    return Report(tuple(found), f"{number // 10_000}.{number % 10_000}")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a report may name: everything, or (`only`) nothing that is another tenant's."""
+
+    only: frozenset[str] | None
+
+    def allowed(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if self.only is None or not set(TENANT.findall(name)) - self.only]
 
 
 def _listed(section: str, what: str, names: list[str]) -> list[Finding]:
@@ -94,7 +127,7 @@ def _listed(section: str, what: str, names: list[str]) -> list[Finding]:
     return [Finding(section, what, "", _("none"), held=True)]
 
 
-def _roles(cursor: Any) -> list[Finding]:
+def _roles(cursor: Any, seen: Seen) -> list[Finding]:
     section = _("Logins and roles")
     names = {
         "app": guard.APP_LOGIN,
@@ -111,7 +144,7 @@ def _roles(cursor: Any) -> list[Finding]:
         (_("a table with a wrong owner"), OWNED),
     ):
         cursor.execute(query, names)
-        found += _listed(section, what, [name for (name,) in cursor.fetchall()])
+        found += _listed(section, what, seen.allowed(name for (name,) in cursor.fetchall()))
     return found
 
 
@@ -138,20 +171,28 @@ def _guard(cursor: Any) -> list[Finding]:
     return found + _listed(section, _("an event trigger that is off"), missing)
 
 
-def _catalogue(cursor: Any, only: set[str] | None) -> list[Finding]:
+def _catalogue(cursor: Any, seen: Seen) -> list[Finding]:
     section = _("Tables, views, functions, grants")
     by_what: dict[str, list[str]] = {what: [] for what in lints.QUERIES}
     for hole in lints.holes(cursor):
-        named = set(TENANT.findall(hole.where))
-        if only is None or not named - only:
-            by_what[hole.what].append(hole.where)
+        by_what[hole.what] += seen.allowed([hole.where])
     return [finding for what, names in by_what.items() for finding in _listed(section, _(what), names)]
 
 
-def _policies(cursor: Any, schema: str) -> list[Finding]:
+def _policies(cursor: Any, schema: str, migrator: str) -> list[Finding]:
     section = _("Policies of %(schema)s against the migrations") % {"schema": schema}
-    wrong = [f"{_(what)}: {where}" for what, where in stated.differences(cursor, schema)]
-    return _listed(section, _("a policy that differs"), wrong)
+    printed: stated.Printed | None = None
+    found: list[Finding] = []
+    if migrator:
+        try:
+            printed = stated.printed(migrator, schema)
+        except psycopg.Error as error:
+            why = str(error).splitlines()[0]
+            found.append(Finding(section, _("the migrations' policies cannot be made on copies"), schema, why, held=False))
+    wrong = list(stated.differences(cursor, schema, printed))
+    if not wrong:
+        return found + _listed(section, _("a policy that differs"), [])
+    return found + [Finding(section, _(what), where, _("found"), held=False) for what, where in wrong]
 
 
 def _attacks(link: psycopg.Connection, schema: str) -> list[Finding]:

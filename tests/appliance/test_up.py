@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -176,3 +177,60 @@ def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None
     assert "cannot be written" in appliance.printed
     assert "--data-dir" in appliance.printed
     assert "Traceback" not in appliance.printed
+
+
+def seed_operator(data: Path) -> None:
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.path[:0] = ['.', 'platform']\nimport django; django.setup()\n"
+            "from accounts.demo import seed_operator\n"
+            "seed_operator(email='operator@cloison.test', password='correct-horse-battery')",
+        ],
+        env={**environment(), "DJANGO_SETTINGS_MODULE": "config.settings.local", "CLOISON_DATA_DIR": str(data)},
+        cwd=cluster.ROOT,
+        check=True,
+    )
+
+
+def test_an_organisation_asked_for_in_the_console_answers_soon(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_BACKUP_PASSWORD", "for-nobody-who-serves")
+    appliance = Appliance(data, free_port(), "--no-demo").wait_ready()
+    try:
+        seed_operator(data)
+        with httpx.Client(base_url=f"http://127.0.0.1:{appliance.port}", headers={"Host": "localhost"}, timeout=20) as client:
+
+            def post(path: str, **fields: str) -> httpx.Response:
+                client.get(path)
+                return client.post(path, data={**fields, "csrfmiddlewaretoken": client.cookies["csrftoken"]})
+
+            post("/admin/login/", username="operator@cloison.test", password="correct-horse-battery", next="/admin/")
+            begun = time.monotonic()
+            asked = post(
+                "/admin/tenants/tenantjob/add/",
+                name="Initech",
+                domain="initech.localhost",
+                admin_email="boss@initech.test",
+                language="en",
+                colour="#224466",
+                colour_ink="#ffffff",
+            )
+            assert asked.status_code == 302, asked.text
+            seen: dict[str, float] = {}
+            while "data-more" in (page := client.get(f"{asked.headers['location']}?part").text):
+                for step in re.findall(r'aria-current="step">([^<]+)<', page):
+                    seen.setdefault(step, round(time.monotonic() - begun, 1))
+                assert time.monotonic() - begun < 30, page
+                time.sleep(0.05)
+            print(f"ready after {time.monotonic() - begun:.1f} s; steps seen at {seen}")
+            assert seen
+            assert "http://initech.localhost" in page
+            assert client.get("/login/", headers={"Host": "initech.localhost"}).status_code == 200
+        # The web process never holds what the job was done with, even where it came by environment.
+        migrator = json.loads((data / "provision.json").read_text())["DATABASE_MIGRATOR_PASSWORD"]
+        web = appliance.children()["serve"]
+        assert migrator not in str(web.environ())
+        assert "DATABASE_BACKUP_PASSWORD" not in web.environ()
+    finally:
+        appliance.stop()

@@ -34,12 +34,18 @@ def test_pages_have_no_violation(acme: House, paced: Live, sign_in: SignIn, widt
         "/settings/",
         "/admin/",
         "/admin/accounts/user/",
+        "/admin/audit/wallreport/",
         "/admin/documents/document/",
     ):
         page.goto(paced.url(acme, path))
         found += violations(page)
         sideways = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert sideways <= 0, f"{path} scrolls sideways by {sideways} px at {width}"
+    page.goto(paced.url(acme, "/admin/audit/wallreport/"))
+    page.locator(".page-head button.primary").click()
+    expect(page.locator("table.tries").first).to_be_visible(timeout=60_000)  # It follows by itself.
+    found += violations(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     page.context.clear_cookies()
     page.goto(paced.url(acme, "/login/"))
     found += violations(page)

@@ -6,6 +6,7 @@ the rightful question of Globex on the same pool, which must be answered rightly
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,9 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
-from accounts.models import User
 from assistants.conversations.models import Conversation, Message
 from isolation import context
-from isolation.context import ContextSwitch, NoTenantContext
+from isolation.context import ContextSwitch
 from tests.people import Actor, House
 
 
@@ -200,13 +200,6 @@ def test_a_message_cannot_be_attached_to_anothers_conversation(
         Message.objects.create(conversation_id=theirs[0], role="user", content="planted")
 
 
-def test_no_context_no_sql(houses: dict[str, House]) -> None:
-    with pytest.raises(NoTenantContext):
-        User.objects.count()
-    with ThreadPoolExecutor(1) as pool, pytest.raises(NoTenantContext):
-        pool.submit(User.objects.count).result()
-
-
 def test_the_tenant_cannot_change_inside_a_transaction(people: tuple[Actor, Actor, Actor]) -> None:
     member, _member2, other = people
 
@@ -248,12 +241,23 @@ def test_an_expired_signature_opens_nothing(people: tuple[Actor, Actor, Actor], 
         assert Conversation.objects.count() == 1
 
 
-def test_role_facts_of_the_webs_login(owner: psycopg.Connection) -> None:
+def test_case_10_role_facts_of_the_webs_login(acme: House, owner: psycopg.Connection) -> None:
     facts = owner.execute(
         "SELECT rolsuper, rolbypassrls, rolinherit, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = 'cloison_app'"
     ).fetchone()
 
     assert facts == (False, False, False, False, False)
+    owned = "SELECT count(*) FROM pg_class WHERE relowner = 'cloison_app'::regrole"
+    may_create = "SELECT count(*) FROM pg_namespace WHERE has_schema_privilege('cloison_app', oid, 'CREATE')"
+    temporary = "SELECT has_database_privilege('cloison_app', current_database(), 'TEMPORARY')::int"
+    for question in (owned, may_create, temporary):
+        assert owner.execute(question).fetchone() == (0,)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as link:
+        tables = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (acme.schema,)).fetchall()
+        for (table,) in tables:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                link.execute(f"SELECT 1 FROM {acme.schema}.{table}")
+        assert len(tables) > 20
 
 
 def test_interleaved_threads_stay_at_home(people: tuple[Actor, Actor, Actor]) -> None:

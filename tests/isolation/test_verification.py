@@ -48,6 +48,26 @@ OPENED = {
         "GRANT {s} TO cloison_app WITH INHERIT FALSE",
         "{s} by cloison_app",
     ),
+    "policy lets everybody read": (
+        "CREATE POLICY wide ON {t} FOR SELECT TO {s} USING (true)",
+        "DROP POLICY wide ON {t}",
+        "{short}: wide",
+    ),
+    "operator of a policy turned round": (
+        "ALTER POLICY {policy} ON {t} {turned}",
+        "ALTER POLICY {policy} ON {t} {straight}",
+        "{short}: {policy}",
+    ),
+    "a foreign role granted": (
+        "GRANT pg_read_all_data TO cloison_app",
+        "REVOKE pg_read_all_data FROM cloison_app",
+        "pg_read_all_data by cloison_app",
+    ),
+    "a foreign role granted by way of the tenant's": (
+        "GRANT cloison_owner TO {s}",
+        "REVOKE cloison_owner FROM {s}",
+        "cloison_owner by cloison_app through {s}",
+    ),
     "guard always says yes": (
         "CREATE OR REPLACE FUNCTION guard.here(t text) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT true $$",
         f"CREATE OR REPLACE FUNCTION guard.here(t text) RETURNS boolean LANGUAGE sql STABLE AS $${CTX}$$",
@@ -61,6 +81,27 @@ def test_a_sound_database_has_no_hole(acme: House, globex: House) -> None:
 
     assert [(each.what, each.where, each.outcome) for each in report.holes] == []
     assert any("positive control" in each.what for each in report.findings)
+    exact = verification.verify([acme.schema, globex.schema], migrator=cluster.MIGRATOR_URL)
+    assert [(each.what, each.where, each.outcome) for each in exact.holes] == []
+
+
+def test_brackets_that_change_the_meaning_are_seen_where_the_migrators_login_is(acme: House, owner: psycopg.Connection) -> None:
+    """`a OR b AND c` with its brackets moved has the same words and comparisons: only PostgreSQL's own print tells."""
+    place = f"read ON {acme.schema}.audit_reading"
+    row = owner.execute(
+        "SELECT qual FROM pg_policies WHERE schemaname = %s AND tablename = 'audit_reading' AND policyname = 'read'",
+        (acme.schema,),
+    ).fetchone()
+    assert row
+    uid = f"(SELECT guard.uid('{acme.schema}'))"
+    can = [f"(SELECT guard.can('{acme.schema}', '{name}'))" for name in ("admin", "auditor", "operator")]
+    owner.execute(f"ALTER POLICY {place} USING ({' OR '.join(can)} OR subject = {uid} OR subject = {uid})")
+    try:
+        found = verification.verify([acme.schema], migrator=cluster.MIGRATOR_URL).holes
+    finally:
+        owner.execute(f"ALTER POLICY {place} USING ({row[0]})")
+    assert ["audit_reading: read" in each.where for each in found] == [True]
+    assert verification.verify([acme.schema], migrator=cluster.MIGRATOR_URL).holes == ()
 
 
 @pytest.mark.parametrize("opened", OPENED)
@@ -79,26 +120,42 @@ def test_each_hole_is_found(opened: str, acme: House, owner: psycopg.Connection)
         "short": f"{acme.schema}.conversations_conversation",
         "policy": policy,
         "restore": restore + (f" WITH CHECK ({check})" if check else ""),
+        "straight": f"USING ({using})" + (f" WITH CHECK ({check})" if check else ""),
+        "turned": f"USING ({str(using).replace('=', '<>', 1)})" + (f" WITH CHECK ({check})" if check else ""),
     }
     make, mend, word = (part.format(**names) for part in OPENED[opened])
     owner.execute(make)
     try:
         report = verification.verify([acme.schema])
+        exact = verification.verify([acme.schema], migrator=cluster.MIGRATOR_URL)
     finally:
         owner.execute(mend)
 
-    assert [each for each in report.holes if word in f"{each.where} {each.outcome}"], report.holes
+    for each_report in (report, exact):
+        assert [each for each in each_report.holes if word in f"{each.where} {each.outcome}"], each_report.holes
     assert verification.verify([acme.schema]).holes == ()
 
 
-def test_one_tenants_report_does_not_name_another(acme: House, globex: House, owner: psycopg.Connection) -> None:
-    table = f"{globex.schema}.conversations_conversation"
-    owner.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+ELSEWHERE = {
+    "force": ("ALTER TABLE {t} NO FORCE ROW LEVEL SECURITY", "ALTER TABLE {t} FORCE ROW LEVEL SECURITY"),
+    "owner": ("ALTER TABLE {t} OWNER TO cloison_migrator", "ALTER TABLE {t} OWNER TO cloison_owner"),
+    "membership": ("GRANT {s} TO cloison_app WITH INHERIT TRUE", "GRANT {s} TO cloison_app WITH INHERIT FALSE"),
+    "login": ("ALTER ROLE {s} LOGIN", "ALTER ROLE {s} NOLOGIN"),
+}
+
+
+@pytest.mark.parametrize("opened", ELSEWHERE)
+def test_one_tenants_report_does_not_name_another(opened: str, acme: House, globex: House, owner: psycopg.Connection) -> None:
+    names = {"s": globex.schema, "t": f"{globex.schema}.conversations_conversation"}
+    make, mend = (statement.format(**names) for statement in ELSEWHERE[opened])
+    owner.execute(make)
     try:
         report = verification.verify([acme.schema], everybody=False)
+        everywhere = verification.verify([acme.schema, globex.schema])
     finally:
-        owner.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        owner.execute(mend)
 
+    assert globex.schema in repr(everywhere.holes)
     assert globex.schema not in repr(report)
 
 

@@ -30,7 +30,7 @@ def as_owner(link: psycopg.Connection, schema: str, *statements: str) -> None:
         link.execute("RESET ROLE")
 
 
-def test_a_new_table_returns_nothing_until_its_policy_is_written(acme: House, owner: psycopg.Connection) -> None:
+def test_case_11_a_new_table_returns_nothing_until_its_policy_is_written(acme: House, owner: psycopg.Connection) -> None:
     member = acme.person("member")
     as_owner(owner, acme.schema, "CREATE TABLE {schema}.fresh (owner_id bigint)", "GRANT SELECT ON {schema}.fresh TO {schema}")
     try:
@@ -46,7 +46,7 @@ def test_a_new_table_returns_nothing_until_its_policy_is_written(acme: House, ow
         owner.execute(f"DROP TABLE {acme.schema}.fresh")
 
 
-def test_the_catalogue_has_no_holes(houses: dict[str, House], owner: psycopg.Connection) -> None:
+def test_case_11_the_catalogue_has_no_holes(houses: dict[str, House], owner: psycopg.Connection) -> None:
     with owner.cursor() as cursor:
         assert list(lints.holes(cursor)) == []
 
@@ -76,12 +76,18 @@ HOLES = {
         "CREATE FUNCTION {s}.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
         "DROP FUNCTION {s}.f()",
     ),
+    "a policy lets everybody through": ("CREATE POLICY open ON {t} FOR SELECT USING (true)", "DROP POLICY open ON {t}"),
+    "an extension in the public schema": ("ALTER EXTENSION vector SET SCHEMA public", "ALTER EXTENSION vector SET SCHEMA ext"),
+    "the web's login may take a role it must not": (
+        "GRANT cloison_owner TO {s}",
+        "REVOKE cloison_owner FROM {s}",
+    ),
     "TRUNCATE granted": ("GRANT TRUNCATE ON {t} TO {s}", "REVOKE TRUNCATE ON {t} FROM {s}"),
 }
 
 
 @pytest.mark.parametrize("what", HOLES)
-def test_the_lints_find_each_hole(what: str, acme: House, owner: psycopg.Connection) -> None:
+def test_case_11_the_lints_find_each_hole(what: str, acme: House, owner: psycopg.Connection) -> None:
     names = {"s": acme.schema, "t": f"{acme.schema}.conversations_conversation"}
     make, mend = (statement.format(**names) for statement in HOLES[what])
     owner.execute(make)
@@ -92,7 +98,7 @@ def test_the_lints_find_each_hole(what: str, acme: House, owner: psycopg.Connect
         owner.execute(mend)
 
 
-def test_the_web_refuses_to_start_with_a_privileged_login(houses: dict[str, House]) -> None:
+def test_case_10_the_web_refuses_to_start_with_a_privileged_login(houses: dict[str, House]) -> None:
     superuser = cluster.POSTGRES.url("cloison_super", cluster.PROVISION["DATABASE_SUPERUSER_PASSWORD"])
 
     done = subprocess.run(
@@ -106,7 +112,7 @@ def test_the_web_refuses_to_start_with_a_privileged_login(houses: dict[str, Hous
 
     assert done.returncode != 0
     assert "is a superuser" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_a_task_without_a_signed_context_is_refused(acme: House, globex: House) -> None:
@@ -123,7 +129,7 @@ def test_a_task_without_a_signed_context_is_refused(acme: House, globex: House) 
         )
 
 
-def test_files_of_two_tenants_do_not_meet(acme: House, globex: House) -> None:
+def test_case_12_files_of_two_tenants_do_not_meet(acme: House, globex: House) -> None:
     for house in (acme, globex):
         with house.person("member").acting():
             default_storage.save("note.txt", ContentFile(house.canary.encode()))
@@ -140,7 +146,7 @@ def test_files_of_two_tenants_do_not_meet(acme: House, globex: House) -> None:
         default_storage.exists("note.txt")
 
 
-def test_cache_keys_of_two_tenants_do_not_meet(acme: House, globex: House) -> None:
+def test_case_12_cache_keys_of_two_tenants_do_not_meet(acme: House, globex: House) -> None:
     for house in (acme, globex):
         with house.person("member").acting():
             cache.set("greeting", house.canary, 30)

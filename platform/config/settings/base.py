@@ -15,6 +15,7 @@ os.environ.update(ORT_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", SCARF_NO_ANALYTIC
 os.environ.update(HF_HUB_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION")
 
 BASE_DIR = ROOT
+CLOISON_VERSION = "0.1.0"
 SECRETS = environment.secrets(migrator=environment.text("CLOISON_LOGIN") == "migrator")
 DATA_DIR = environment.data_dir()
 
@@ -28,10 +29,10 @@ CLOISON_OPERATOR_HOSTS = environment.words("CLOISON_OPERATOR_HOSTS", "localhost,
 
 # django-tenants: what lives in the public schema, what in each tenant's.
 SHARED_APPS = [
+    "tenants",  # Before django_tenants, whose commands have the same names as ours.
     "django_tenants",
     "isolation",
     "core",
-    "tenants",
     "audit",
     "accounts",
     "django.contrib.contenttypes",

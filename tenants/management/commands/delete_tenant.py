@@ -1,4 +1,4 @@
-"""`manage.py delete_tenant NAME`"""
+"""`manage.py delete_tenant NAME`: close a site now and remove it after the grace; with --yes, at once."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.errors import AppError
-from tenants.services import delete_tenant
+from isolation import context
+from tenants import services
 
 
 class Command(BaseCommand):
-    help = "Remove an organisation with everything it owns, at once."
+    help = "Close an organisation's site; everything it owns goes after 30 days, or at once with --yes."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--yes", action="store_true", help="do not ask, and remove everything now")
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
-        if not options["yes"] and input(f"Type {name} again to delete it for good: ") != name:
-            raise CommandError("Nothing was deleted.")
         try:
-            delete_tenant(name=name)
+            if options["yes"]:
+                services.purge_tenant(name=name)
+                self.stdout.write(f"{name} is gone.")
+                return
+            typed = input(f"Type {name} again to delete it: ")
+            with context.use(context.migrating(context.PUBLIC)):
+                services.delete(services.find(name), typed=typed)
         except AppError as error:
             raise CommandError(f"{error.detail} ({error.code})") from error
-        self.stdout.write(f"{name} is gone.")
+        self.stdout.write(
+            f"{name} is closed, and gone in {services.GRACE.days} days. Until then: manage.py tenant restore {name}"
+        )

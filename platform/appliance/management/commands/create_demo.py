@@ -31,9 +31,17 @@ class Command(BaseCommand):
         made = 0
         for spec in TENANTS:
             with context.use(context.migrating(context.PUBLIC)):
-                known = Tenant.objects.filter(name=spec["name"], status=Tenant.Status.ACTIVE).first()
+                known = Tenant.objects.filter(name=spec["name"]).exclude(status=Tenant.Status.CREATING).first()
+            if known is not None and known.status != Tenant.Status.ACTIVE:
+                continue  # The operator has closed it: it stays as it is.
             if known is None:
-                known = create_tenant(**spec, admin_email=None)
+                known = create_tenant(
+                    name=spec["name"],
+                    domain=spec["domain"],
+                    language=spec["language"],
+                    colour=spec["colour"],
+                    admin_email=None,
+                )
                 made += 1
             domain = spec["domain"].replace(".localhost", ".test")
             seed_cast(schema=known.schema_name, domain=domain, password=password, language=spec["language"])
