@@ -15,8 +15,8 @@ from accounts.grants import Principal
 from accounts.models import User
 from accounts.permissions import Right, require
 from core.errors import NotFound
-from gateway.catalogue import ModelInfo
 from gateway.models import ModelGrant
+from gateway.types import ModelInfo
 from isolation import context, in_thread
 
 

@@ -11,13 +11,10 @@ import asyncio
 import ipaddress
 import os
 import time
-from dataclasses import dataclass, field
-from typing import Literal
 from urllib.parse import urlsplit
 
 from gateway.errors import NoPermittedModel, ProviderUnavailable
-
-Locality = Literal["local", "cloud"]
+from gateway.types import Locality, ModelInfo, Provider
 
 BUILTIN = "builtin"
 OPENAI_BASE = "https://api.openai.com/v1"
@@ -25,35 +22,6 @@ REMEMBER = 60.0  # seconds that a provider's list of models is good for
 PREFERRED = ("gpt-4.1-mini", "gpt-4o-mini")  # of OpenAI's own long list, which has no order
 NOT_CHAT = ("embed", "whisper", "tts", "dall-e", "moderation", "rerank", "transcribe", "image", "audio", "realtime", "sora")
 WINDOWS = {"ollama": 4096, "local": 8192, "cloud": 32768}  # tokens; Ollama cuts what is longer without a word
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """`id` is what a request names, `name` what the provider calls it. `context_window` is in tokens."""
-
-    id: str
-    name: str
-    provider: str
-    locality: Locality
-    context_window: int
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """`base` ends in `/v1`. `models` are the names given by configuration, perhaps none."""
-
-    name: str
-    base: str
-    key: str = field(repr=False)
-    locality: Locality
-    models: tuple[str, ...]
-
-    def info(self, model: str) -> ModelInfo:
-        # Ollama lends names such as `gpt-oss:120b-cloud` to models that run in its cloud, behind the local address.
-        away = self.name == "ollama" and model.endswith(("-cloud", ":cloud"))
-        locality: Locality = "cloud" if away else self.locality
-        window = int(os.environ.get("CLOISON_CONTEXT_WINDOW") or WINDOWS.get(self.name) or WINDOWS[locality])
-        return ModelInfo(f"{self.name}/{model}", model, self.name, locality, window)
 
 
 BUILTIN_MODEL = ModelInfo(BUILTIN, "Cloison demonstration model", BUILTIN, "local", 1_000_000)
@@ -80,6 +48,14 @@ def providers() -> tuple[Provider, ...]:
     return tuple(found)
 
 
+def info(provider: Provider, model: str) -> ModelInfo:
+    # Ollama lends names such as `gpt-oss:120b-cloud` to models that run in its cloud, behind the local address.
+    away = provider.name == "ollama" and model.endswith(("-cloud", ":cloud"))
+    locality: Locality = "cloud" if away else provider.locality
+    window = int(os.environ.get("CLOISON_CONTEXT_WINDOW") or WINDOWS.get(provider.name) or WINDOWS[locality])
+    return ModelInfo(f"{provider.name}/{model}", model, provider.name, locality, window, country=provider.country)
+
+
 def available() -> tuple[ModelInfo, ...]:
     """The models known without asking anyone; the built-in one only where nothing else is configured, or it is the default.
 
@@ -89,7 +65,7 @@ def available() -> tuple[ModelInfo, ...]:
     if not configured:
         return (BUILTIN_MODEL,)
     named = (BUILTIN_MODEL,) if os.environ.get("CLOISON_MODEL") == BUILTIN else ()
-    return named + tuple(p.info(name) for p in configured for name in (p.models or _remembered(p) or ("default",)))
+    return named + tuple(info(p, name) for p in configured for name in (p.models or _remembered(p) or ("default",)))
 
 
 async def load() -> tuple[ModelInfo, ...]:

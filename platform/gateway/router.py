@@ -9,10 +9,10 @@ from typing import Literal
 
 from gateway import catalogue, embedding
 from gateway.access import GrantedModels, ModelAccess
-from gateway.catalogue import BUILTIN, BUILTIN_MODEL, ModelInfo
+from gateway.catalogue import BUILTIN, BUILTIN_MODEL
 from gateway.clients.builtin import BuiltinClient
 from gateway.errors import NoPermittedModel
-from gateway.types import ChatClient, ChatEvent, ChatRequest
+from gateway.types import ChatClient, ChatEvent, ChatRequest, ModelInfo
 
 __all__ = ["Decision", "LLMRouter"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from gateway.errors import (
@@ -30,8 +31,11 @@ __all__ = [
     "ContextTooLong",
     "Embedder",
     "Finish",
+    "Locality",
+    "ModelInfo",
     "NoPermittedModel",
     "Passage",
+    "Provider",
     "ProviderError",
     "ProviderInvalid",
     "ProviderRejected",
@@ -39,7 +43,50 @@ __all__ = [
     "ProviderUnavailable",
     "TextDelta",
     "Usage",
+    "Wire",
 ]
+
+
+Locality = Literal["local", "cloud"]
+Wire = Literal["openai", "ollama", "anthropic", "litellm", "builtin"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """`id` is what a request names, `name` what the provider calls it. `context_window` is in tokens.
+
+    `abilities` are of "text", "images", "audio", "tools", "thinking", "structured". Prices are for a million tokens in
+    `currency`, None where nobody said. `country` (ISO 3166, two letters) is where it runs, "" where nobody said.
+    """
+
+    id: str
+    name: str
+    provider: str
+    locality: Locality
+    context_window: int
+    country: str = ""
+    abilities: frozenset[str] = frozenset({"text"})
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
+    currency: str = "EUR"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An account at a provider. `base` is the address in the spelling of its `wire` (OpenAI's ends in `/v1`).
+
+    `models` are the names given by configuration, perhaps none. `account` is the row's key; None for one of the
+    environment's.
+    """
+
+    name: str
+    base: str
+    key: str = field(repr=False)
+    locality: Locality
+    models: tuple[str, ...]
+    wire: Wire = "openai"
+    account: int | None = None
+    country: str = ""
 
 
 @dataclass(frozen=True, slots=True)
