@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import permissions
@@ -120,6 +121,41 @@ class User(AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return self.is_staff
+
+
+class SignInQuerySet(models.QuerySet["SignIn"]):
+    def open(self) -> Self:
+        """Neither ended nor run out, of a person who is active and whose rights have not changed since."""
+        return self.filter(
+            ended_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True, epoch=models.F("user__epoch")
+        )
+
+    def open_of(self, user: User) -> Self:
+        return self.open().filter(user=user)
+
+
+class SignIn(models.Model):
+    """One sign-in: a browser's session, or a family of tokens (whose id is the family's)."""
+
+    class Kind(models.TextChoices):
+        SESSION = "session", _("browser")
+        TOKENS = "tokens", _("application")
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_ins")
+    kind = models.CharField(max_length=10, choices=Kind)
+    epoch = models.PositiveIntegerField(help_text="the person's, when it began")
+    agent = models.CharField(max_length=200, blank=True, help_text="User-Agent")
+    address = models.CharField(max_length=45, blank=True, help_text="IP address, of the last use")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    objects = SignInQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
 
 
 class RefreshToken(models.Model):

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.contrib.auth.hashers import make_password
 
+import audit
 from accounts.models import User
 from core.errors import AppError
 from isolation import context
@@ -41,10 +42,20 @@ def authenticate(*, email: str, password: str) -> User:
     user = User.objects.filter(email=email.strip().lower()).first()
     if user is None:
         make_password(password)
-        raise WrongCredentials
-    if not user.check_password(password) or not user.is_active:
-        raise WrongCredentials
-    return user
+    elif user.check_password(password) and user.is_active:
+        return user
+    sign_in_failed(user)
+    raise WrongCredentials
+
+
+def sign_in_failed(user: User | None, reason: str = "password") -> None:
+    """Write down that somebody tried; an unknown address is not kept. Runs under `context.auth`."""
+    audit.record(
+        "auth.sign_in_failed",
+        target=f"person:{user.public_id}" if user else "",
+        subject=user.pk if user else None,
+        details={"reason": reason if user else "unknown"},
+    )
 
 
 def change_profile(*, user: User, first_name: str, last_name: str, language: str) -> None:

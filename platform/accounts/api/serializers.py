@@ -23,6 +23,10 @@ class RefreshIn(serializers.Serializer[Any]):
     refresh = serializers.CharField(max_length=4096)
 
 
+class SignOutIn(serializers.Serializer[Any]):
+    refresh = serializers.CharField(max_length=4096, required=False)
+
+
 class TokensOut(serializers.Serializer[Any]):
     access = serializers.CharField()
     refresh = serializers.CharField()

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services, tickets, tokens
-from accounts.api.serializers import CredentialsIn, MeOut, RefreshIn, TicketOut, TokensOut
-from accounts.authentication import person
+from accounts import services, sign_ins, tickets, tokens
+from accounts.api.serializers import CredentialsIn, MeOut, RefreshIn, SignOutIn, TicketOut, TokensOut
+from accounts.authentication import identity, person
 from isolation import context
 
 
@@ -48,18 +48,20 @@ class RefreshView(APIView):
 
 
 class SignOutView(APIView):
-    """Ends the sign-in of a refresh token."""
+    """Ends the sign-in of a refresh token; without one, the sign-in of the bearer that asks."""
 
     permission_classes = [AllowAny]
-    authentication_classes = []
 
-    @extend_schema(request=RefreshIn, responses={204: None})
+    @extend_schema(request=SignOutIn, responses={204: None})
     def post(self, request: Request) -> Response:
-        data = RefreshIn(data=request.data)
+        data = SignOutIn(data=request.data)
         data.is_valid(raise_exception=True)
-        schema = context.current().schema
+        schema, asks = context.current().schema, getattr(request._request, "identity", None)
         with context.use(context.auth(schema)):
-            tokens.sign_out(schema, data.validated_data["refresh"])
+            if refresh := data.validated_data.get("refresh"):
+                tokens.sign_out(schema, refresh)
+            elif asks and asks.sign_in:
+                sign_ins.sign_out(user=asks.user, identifier=asks.sign_in)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -68,7 +70,7 @@ class TicketView(APIView):
 
     @extend_schema(request=None, responses={201: TicketOut})
     def post(self, request: Request) -> Response:
-        ticket = async_to_sync(tickets.issue)(context.current().schema, person(request))
+        ticket = async_to_sync(tickets.issue)(context.current().schema, identity(request))
         return Response({"ticket": ticket}, status=status.HTTP_201_CREATED)
 
 
