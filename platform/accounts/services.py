@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.auth.hashers import make_password
+from django.utils.functional import Promise
 
 import audit
 from accounts.models import User
 from core.errors import AppError
 from isolation import context
 
+LONGEST_PASSWORD = 1024  # characters; a longer one is refused, never cut
 
-class WrongCredentials(AppError):
-    code: ClassVar[str] = "wrong_credentials"
+
+class SignInRefused(AppError):
+    """A try to sign in that failed, and counts."""
+
+    code: ClassVar[str] = "sign_in_refused"
     status = 401
+    title: ClassVar[str | Promise] = "Sign-in refused"
+
+
+class WrongCredentials(SignInRefused):
+    code: ClassVar[str] = "wrong_credentials"
     title = "Email or password is wrong"
 
 
@@ -40,8 +50,8 @@ def authenticate(*, email: str, password: str) -> User:
     An unknown address costs as much time as a wrong password, so that addresses cannot be told apart.
     """
     user = User.objects.filter(email=email.strip().lower()).first()
-    if user is None:
-        make_password(password)
+    if user is None or len(password) > LONGEST_PASSWORD:
+        make_password(password[:LONGEST_PASSWORD])
     elif user.check_password(password) and user.is_active:
         return user
     sign_in_failed(user)

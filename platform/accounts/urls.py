@@ -1,10 +1,10 @@
 from django.urls import path
 
-from accounts import web
+from accounts.web import doors, settings
 
 urlpatterns = [
-    path("login/", web.login, name="login"),
-    path("logout/", web.logout, name="logout"),
-    path("language/", web.language, name="language"),
-    path("settings/", web.account, name="settings"),
+    path("login/", doors.login, name="login"),
+    path("logout/", doors.logout, name="logout"),
+    path("language/", doors.language, name="language"),
+    path("settings/", settings.account, name="settings"),
 ]

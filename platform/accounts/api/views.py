@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services, sign_ins, tickets, tokens
+from accounts import services, sign_ins, throttle, tickets, tokens
 from accounts.api.serializers import CredentialsIn, MeOut, RefreshIn, SignOutIn, TicketOut, TokensOut
 from accounts.authentication import identity, person
+from core import caller
 from isolation import context
 
 
@@ -27,7 +28,7 @@ class SignInView(APIView):
         data = CredentialsIn(data=request.data)
         data.is_valid(raise_exception=True)
         schema = context.current().schema
-        with context.use(context.auth(schema)):
+        with throttle.attempt(request._request, data.validated_data["email"]), context.use(context.auth(schema)):
             user = services.authenticate(**data.validated_data)
             return Response(tokens.sign_in(schema, user))
 
@@ -42,9 +43,19 @@ class RefreshView(APIView):
     def post(self, request: Request) -> Response:
         data = RefreshIn(data=request.data)
         data.is_valid(raise_exception=True)
-        schema = context.current().schema
+        schema, asked, given = context.current().schema, request._request, data.validated_data["refresh"]
+        family = tokens.family_of(schema, given)
+        limit, value = (throttle.REFRESH, family) if family else (throttle.FORGED, caller.address())
+        throttle.check(asked, limit, value)
         with context.use(context.auth(schema)):
-            return Response(tokens.refresh(schema, data.validated_data["refresh"]))
+            try:
+                pair = tokens.refresh(schema, given)
+            except tokens.InvalidToken:
+                if family is None:
+                    throttle.count(asked, limit, value)
+                raise
+        throttle.count(asked, limit, value)
+        return Response(pair)
 
 
 class SignOutView(APIView):

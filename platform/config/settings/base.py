@@ -117,8 +117,10 @@ CACHES = {
         "LOCATION": REDIS.cache,
         "KEY_FUNCTION": "isolation.cache.tenant_key",
         "TIMEOUT": 300,
-    }
+    },
+    "counters": {"BACKEND": "core.cache.CounterCache", "LOCATION": REDIS.cache, "KEY_FUNCTION": "isolation.cache.tenant_key"},
 }
+RATELIMIT_USE_CACHE = "counters"
 CELERY_BROKER_URL = REDIS.celery
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -151,6 +153,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+CLOISON_LOGIN_TRIES = int(environment.number("CLOISON_LOGIN_TRIES", 5))  # failed, a minute, by address and name
+CLOISON_LOGIN_TRIES_PER_ADDRESS = int(environment.number("CLOISON_LOGIN_TRIES_PER_ADDRESS", 30))
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 SESSION_ENGINE = "accounts.sessions"
