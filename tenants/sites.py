@@ -80,6 +80,18 @@ def find(domain: str) -> Site | None:
     )
 
 
+def address_of(schema: str) -> str:
+    """The address of a tenant's site for links in mail: its registered domain, never what a request named.
+
+    `https` where cookies are secure; `CLOISON_PORT` is named unless it is the usual one. Raises `Domain.DoesNotExist`.
+    """
+    with context.use(context.gateway()):
+        domain = Domain.objects.filter(tenant__schema_name=schema).order_by("-is_primary", "pk")[:1].get().domain
+    scheme, usual = ("https", "443") if settings.SESSION_COOKIE_SECURE else ("http", "80")
+    port = settings.CLOISON_PORT
+    return f"{scheme}://{domain}{f':{port}' if port not in {'', usual} else ''}"
+
+
 def forget() -> None:
     """Empty this process's cache: after a tenant was created or suspended here."""
     _cache.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from accounts.models import SignIn, User
+from accounts.models import ApiKey, SignIn, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +26,9 @@ def of_sign_in(identifier: uuid.UUID) -> Identity | None:
 
 def of_key(key: int) -> Identity | None:
     """Whose usable API key this is. Runs under `context.auth`."""
-    return None
+    found = ApiKey.objects.usable().select_related("owner").filter(pk=key).first()
+    return by_key(found) if found else None
+
+
+def by_key(found: ApiKey) -> Identity:
+    return Identity(found.owner, key=found.pk, scopes=frozenset(found.scopes))

@@ -171,3 +171,36 @@ class RefreshToken(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> Self:
+        """Neither revoked nor run out, of a person who is active."""
+        return self.filter(revoked_at__isnull=True, expires_at__gt=timezone.now(), owner__is_active=True)
+
+    def visible_to(self, user: User) -> Self:
+        """One's own, without those that were revoked."""
+        return self.filter(owner=user, revoked_at__isnull=True)
+
+
+class ApiKey(models.Model):
+    """A key of a person's own for programs. Its text is kept nowhere."""
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(_("name"), max_length=100)
+    prefix = models.CharField(max_length=16, help_text="its first characters, to recognise it by")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256, hexadecimal")
+    scopes = ArrayField(models.CharField(max_length=40), help_text="values of accounts.permissions.Right")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.name

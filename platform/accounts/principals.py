@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
 
-from accounts import marks, mismatch, sign_ins, tokens
-from accounts.identity import Identity
+from accounts import keys, marks, mismatch, sign_ins, tokens
+from accounts.identity import Identity, by_key
 from accounts.models import SignIn
 from accounts.sessions import KIND, SIGN_IN, SessionStore
 from core import caller
@@ -30,22 +30,30 @@ async def resolve(request: HttpRequest) -> None:
     Raises `accounts.tokens.InvalidToken`.
     """
     schema = request.site.schema  # type: ignore[attr-defined]
-    scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")
+    credential = _credential(request)
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     identity: Identity | None = None
     caller.enter_agent(request.headers.get("User-Agent", ""))
     request.session = SessionStore(None)
-    is_bearer = scheme.lower() == "bearer"
-    if is_bearer:
-        identity = await in_thread(bearer, schema, credential.strip())
+    if credential is not None:
+        identity = await in_thread(bearer, schema, credential)
     elif key:
         identity, request.session = await in_thread(session_identity, schema, key)
     request.identity = identity  # type: ignore[attr-defined]
-    request.auth = identity if is_bearer else None  # type: ignore[attr-defined]
+    request.auth = identity if credential is not None else None  # type: ignore[attr-defined]
+    request.scopes = identity.scopes if identity else None  # type: ignore[attr-defined]
     request.user = identity.user if identity else AnonymousUser()
     caller.enter_name(identity.user.email if identity else "")
     request.auser = _as_coroutine(request)
     context.enter(identity.user.context(schema) if identity else context.person(schema, 0))
+
+
+def _credential(request: HttpRequest) -> str | None:
+    """A token or key, from whichever header carries it: a key in `X-API-Key` decides over all others."""
+    if given := request.headers.get("X-API-Key", "").strip():
+        return given if given.startswith(keys.PREFIX) else keys.PREFIX  # No token becomes valid in this header.
+    scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else None
 
 
 def _as_coroutine(request: HttpRequest) -> Any:
@@ -56,8 +64,10 @@ def _as_coroutine(request: HttpRequest) -> Any:
 
 
 def bearer(schema: str, token: str) -> Identity:
-    """The person of an access token. Raises `InvalidToken`."""
+    """The person of an access token or API key. Raises `InvalidToken` or `InvalidKey`, which say the same."""
     with context.use(context.auth(schema)):
+        if token.startswith(keys.PREFIX):
+            return by_key(keys.verify(schema, token))
         found = tokens.verify_access(schema, token)
         return Identity(found.user, sign_in=found.public_id)
 

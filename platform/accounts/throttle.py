@@ -115,6 +115,15 @@ def attempt(request: HttpRequest, name: str) -> Iterator[None]:
             raise
 
 
+def count_reset(request: HttpRequest, name: str) -> None:
+    """Around asking for a new password: every ask counts, for the address and for the name. Raises `ResetThrottled`."""
+    asks = ((RESET_ADDRESS, caller.address()), (RESET_NAME, name.strip().lower()))
+    for limit, value in asks:
+        check(request, limit, value)
+    for limit, value in asks:
+        count(request, limit, value)
+
+
 def tries_left(request: HttpRequest, name: str) -> Usage:
     """What a page says after a failure."""
     return _usage(request, login_limit(), _pair(name), count=False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from django.db import DatabaseError
 
 from accounts.identity import Identity
-from accounts.models import SignIn, User
+from accounts.models import ApiKey, SignIn, User
 from isolation import context, in_thread
 
 logger = logging.getLogger(__name__)
@@ -99,4 +99,7 @@ def _standing(schema: str, identities: Iterable[Identity]) -> dict[What, User]:
     with context.use(context.auth(schema)):
         for row in SignIn.objects.open().select_related("user").filter(public_id__in=wanted):
             found[row.public_id] = row.user
+        if keys := {identity.key for identity in identities if identity.key}:
+            for key in ApiKey.objects.usable().select_related("owner").filter(pk__in=keys):
+                found[key.pk] = key.owner
     return found
