@@ -83,6 +83,7 @@ KEPT_TABLES = (
     "audit_head",
     "audit_readingpolicy",
     "accounts_user",
+    "accounts_signinpolicy",
     "profiles_assistant",
 )
 

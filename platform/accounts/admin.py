@@ -17,9 +17,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import audit_console, passwords, people
+from accounts import audit_console, passwords, people, second_factor
 from accounts.console import Block, ConsoleAdmin, ConsoleForm, badge, operator_site, tenant_site
-from accounts.models import Group, User
+from accounts.models import Group, SignInPolicy, User
 from accounts.permissions import Right, allows
 from core.errors import AppError
 
@@ -33,7 +33,15 @@ def _make_link(actor: User, person: User) -> str:
     return gettext("Hand this link over yourself; it works once, for an hour: %(link)s") % {"link": link}
 
 
-BUTTONS: dict[str, Callable[[User, User], str]] = {"_password_link": _make_link}
+def _second_factor_off(actor: User, person: User) -> str:
+    second_factor.disable_by_admin(actor=actor, person=person)
+    return gettext("The second factor is off.")
+
+
+BUTTONS: dict[str, Callable[[User, User], str]] = {
+    "_password_link": _make_link,
+    "_second_factor_off": _second_factor_off,
+}
 
 
 class PersonForm(ConsoleForm):
@@ -78,7 +86,9 @@ class PersonAdmin(ConsoleAdmin):
         """Beside the form: buttons that do one thing to the person."""
         asked = next((name for name in BUTTONS if name in request.POST), None)
         if object_id is None or request.method != "POST" or asked is None:
-            more = {"by_mail": bool(settings.EMAIL_HOST), **(extra_context or {})}
+            shown = self.get_object(request, object_id) if object_id else None
+            factor = bool(shown and second_factor.of(shown))
+            more = {"by_mail": bool(settings.EMAIL_HOST), "second_factor": factor, **(extra_context or {})}
             return super().changeform_view(request, object_id, form_url, more)
         found = self.get_object(request, object_id)
         try:
@@ -199,6 +209,22 @@ class GroupAdmin(ConsoleAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
         people.delete_group(actor=cast("User", request.user), group=obj)
+
+
+@admin.register(SignInPolicy, site=tenant_site)
+class SignInPolicyAdmin(ConsoleAdmin):
+    list_display = ["__str__", "second_factor_required"]
+    fields = ["second_factor_required"]
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: SignInPolicy, form: Any, change: bool) -> None:
+        second_factor.require_for_all(actor=cast("User", request.user), required=obj.second_factor_required)
 
 
 @tenant_site.board

@@ -204,3 +204,33 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SecondFactor(models.Model):
+    """A person's authenticator."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="second_factor")
+    secret = models.TextField(help_text="sealed (core.sealing)")
+    last_step = models.BigIntegerField(default=0, help_text="of the last code that was accepted")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class RecoveryCode(models.Model):
+    """One of ten codes that stand in for the authenticator, once each."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64, unique=True, help_text="HMAC-SHA-256, hexadecimal")
+    used_at = models.DateTimeField(null=True)
+
+
+class SignInPolicy(models.Model):
+    """How the people of a tenant sign in. One row."""
+
+    second_factor_required = models.BooleanField(_("everybody needs a second factor"), default=False)
+
+    class Meta:
+        verbose_name = _("sign-in policy")
+        verbose_name_plural = _("sign-in policy")
+
+    def __str__(self) -> str:
+        return str(_("Sign-in"))

@@ -62,6 +62,7 @@ ROLES: dict[Right, tuple[str, ...]] = {
 CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "accounts.user": (Right.SEE_PEOPLE, Right.MANAGE_PEOPLE),
     "accounts.group": (Right.SEE_PEOPLE, Right.MANAGE_GROUPS),
+    "accounts.signinpolicy": (Right.SET_POLICY, Right.SET_POLICY),
     "documents.document": (Right.SEE_INVENTORY, None),
     "documents.folder": (Right.SEE_INVENTORY, None),
     "profiles.assistant": (Right.MANAGE_ASSISTANTS, Right.MANAGE_ASSISTANTS),

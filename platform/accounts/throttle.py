@@ -71,6 +71,7 @@ def address_limit() -> Limit:
 
 REFRESH = Limit("refresh", 30, 60, RefreshThrottled)
 FORGED = Limit("refresh-forged", 30, 60, RefreshThrottled)
+CODE = Limit("code", 20, 3600, LoginThrottled)  # wrong codes of one person from anywhere: a million codes take years
 RESET_NAME = Limit("reset-name", 3, 3600, ResetThrottled)
 RESET_ADDRESS = Limit("reset-address", 3, 3600, ResetThrottled)
 
@@ -101,15 +102,22 @@ def _pair(name: str) -> str:
 
 
 @contextmanager
-def attempt(request: HttpRequest, name: str) -> Iterator[None]:
-    """Around one try to sign in as `name`. Raises `LoginThrottled`; counts where the block raises `SignInRefused`."""
+def attempt(request: HttpRequest, name: str, *, code: bool = False) -> Iterator[None]:
+    """Around one try to sign in as `name`. Raises `LoginThrottled`; counts where the block raises `SignInRefused`.
+
+    `code` is the try of a second factor, which has a limit of its own.
+    """
     pair = _pair(name)
     with _stripes[zlib.crc32(pair.encode()) % len(_stripes)]:
         check(request, login_limit(), pair)
         check(request, address_limit(), caller.address())
+        if code:
+            check(request, CODE, name.lower())
         try:
             yield
-        except SignInRefused:
+        except SignInRefused as refused:
+            if refused.code == "wrong_code":
+                count(request, CODE, name.lower())
             count(request, login_limit(), pair)
             count(request, address_limit(), caller.address())
             raise

@@ -23,6 +23,8 @@ API = "api/v1/"
 TENANT: dict[str, dict[str, Need]] = {
     # Pages
     "login/": {"GET": ANYBODY, "POST": ANYBODY},
+    "login/code/": {"GET": ANYBODY, "POST": ANYBODY},
+    "login/enrol/": {"GET": ANYBODY, "POST": ANYBODY},
     "logout/": {"POST": ANYBODY},
     "language/": {"POST": ANYBODY},
     "tenant.css": {"GET": ANYBODY},
@@ -30,6 +32,7 @@ TENANT: dict[str, dict[str, Need]] = {
     "password/reset/<str:token>/": {"GET": ANYBODY, "POST": ANYBODY},
     "settings/": {"GET": R.ACCOUNT, "POST": R.ACCOUNT},
     "settings/password/": {"POST": R.ACCOUNT},
+    "settings/second-factor/": {"GET": R.ACCOUNT, "POST": R.ACCOUNT},
     "settings/sign-ins/": {"POST": R.ACCOUNT},
     "settings/keys/": {"POST": R.KEYS},
     "settings/keys/<uuid:public_id>/revoke/": {"POST": R.KEYS},

@@ -18,6 +18,7 @@ ROLES = [choice for choice in User.Role.choices if choice[0] != User.Role.OPERAT
 class CredentialsIn(serializers.Serializer[Any]):
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    code = serializers.CharField(max_length=40, required=False, help_text="of the authenticator, or a recovery code")
 
 
 class RefreshIn(serializers.Serializer[Any]):

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services, sign_ins, throttle, tickets, tokens
+from accounts import second_factor, services, sign_ins, throttle, tickets, tokens
 from accounts.api.serializers import CredentialsIn, MeOut, RefreshIn, SignOutIn, TicketOut, TokensOut
 from accounts.authentication import identity, person
 from core import caller
@@ -18,7 +18,7 @@ from isolation import context
 
 
 class SignInView(APIView):
-    """`{email, password}` → `{access, refresh, expires_in}`."""
+    """`{email, password}` → `{access, refresh, expires_in}`; with a second factor also `code`."""
 
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -28,8 +28,11 @@ class SignInView(APIView):
         data = CredentialsIn(data=request.data)
         data.is_valid(raise_exception=True)
         schema = context.current().schema
-        with throttle.attempt(request._request, data.validated_data["email"]), context.use(context.auth(schema)):
+        code = data.validated_data.pop("code", None)
+        name = data.validated_data["email"]
+        with throttle.attempt(request._request, name, code=bool(code)), context.use(context.auth(schema)):
             user = services.authenticate(**data.validated_data)
+            second_factor.pass_step(user=user, code=code)
             return Response(tokens.sign_in(schema, user))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 from django.conf import settings
@@ -13,13 +14,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import services, throttle
+from accounts import second_factor, services, throttle
 from accounts.models import User
 from accounts.throttle import Throttled
 from isolation import context
 
 YEAR = 365 * 24 * 3600  # seconds
 LANGUAGES = tuple(code for code, _name in settings.LANGUAGES)
+PENDING = "pending"  # in the session of somebody whose password was right
+PATIENCE = 600  # seconds between password and code
 BACKEND = settings.AUTHENTICATION_BACKENDS[0]
 
 
@@ -36,6 +39,14 @@ def enter(request: HttpRequest, user: User, *, method: str = "password") -> None
     # Sign-in writes the person's row, which only sign-in's own context may.
     with context.use(context.auth(context.current().schema)):
         auth.login(request, user, backend=BACKEND)
+
+
+def hold(request: HttpRequest, user: User, wanted: str) -> HttpResponse:
+    """Remember whose password was right, and ask for the code (or for setting one up)."""
+    request.session.flush()
+    kept = {"user": user.pk, "hash": user.get_session_auth_hash(), "until": int(time.time()) + PATIENCE, "next": wanted}
+    request.session[PENDING] = kept
+    return redirect("login-code" if second_factor.of(user) else "login-enrol")
 
 
 def door(request: HttpRequest, status: int = 200, **page: Any) -> HttpResponse:
@@ -63,6 +74,8 @@ def login(request: HttpRequest) -> HttpResponse:
         return door(request, 401, email=email, failed=True, left=usage.left, pause=usage.wait)
     except Throttled as error:
         return door(request, error.status, email=email, wait=error.extra["retry_after"])
+    if second_factor.of(user) or second_factor.is_required():
+        return hold(request, user, wanted_page(request))
     enter(request, user)
     return redirect(wanted_page(request))
 

@@ -22,6 +22,7 @@ from accounts import agents, keys, passwords, services, sign_ins, throttle
 from accounts.models import ApiKey, SignIn
 from accounts.permissions import Right, allows
 from accounts.web.doors import LANGUAGES, person, set_cookie
+from accounts.web.second_factor import state_of
 from core.errors import AppError
 from isolation import context
 
@@ -68,6 +69,7 @@ def page(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
         "languages": settings.LANGUAGES,
         "theme": request.COOKIES.get("theme", ""),
         "sign_ins": _sign_ins(request),
+        **state_of(user),
         "may_keys": may_keys,
         "keys": _keys(request) if may_keys else [],
         "scopes": [(right.value, _named(right.value)) for right in keys.scopes_of(user)] if may_keys else [],
