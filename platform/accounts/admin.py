@@ -17,13 +17,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import audit_console, passwords, people, second_factor
+from accounts import audit_console, passwords, people, second_factor, sign_in_console
 from accounts.console import Block, ConsoleAdmin, ConsoleForm, badge, operator_site, tenant_site
-from accounts.models import Group, SignInPolicy, User
+from accounts.models import Group, User
 from accounts.permissions import Right, allows
 from core.errors import AppError
 
-__all__ = ["audit_console"]  # Importing it registers the audit log.
+__all__ = ["audit_console", "sign_in_console"]  # Importing them registers their models.
 
 ROLES = [choice for choice in User.Role.choices if choice[0] != User.Role.OPERATOR]
 
@@ -209,22 +209,6 @@ class GroupAdmin(ConsoleAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
         people.delete_group(actor=cast("User", request.user), group=obj)
-
-
-@admin.register(SignInPolicy, site=tenant_site)
-class SignInPolicyAdmin(ConsoleAdmin):
-    list_display = ["__str__", "second_factor_required"]
-    fields = ["second_factor_required"]
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: SignInPolicy, form: Any, change: bool) -> None:
-        second_factor.require_for_all(actor=cast("User", request.user), required=obj.second_factor_required)
 
 
 @tenant_site.board

@@ -32,7 +32,7 @@ from isolation import context
 
 # What stands in the sidebar, in this order; a model left out is not shown.
 SECTIONS: list[tuple[Any, list[str]]] = [
-    (_("Access"), ["User", "Group", "SignInPolicy"]),
+    (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
     (_("Platform"), ["Tenant", "Domain"]),
     (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading"]),

@@ -234,3 +234,47 @@ class SignInPolicy(models.Model):
 
     def __str__(self) -> str:
         return str(_("Sign-in"))
+
+
+class OIDCProvider(models.Model):
+    """A service that a tenant lets vouch for its people."""
+
+    class NewRole(models.TextChoices):
+        MEMBER = "member", _("member")
+        VIEWER = "viewer", _("viewer")
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    name = models.CharField(_("name on the button"), max_length=60)
+    issuer = models.CharField(_("issuer"), max_length=300)
+    client_id = models.CharField(_("client id"), max_length=300)
+    secret = models.TextField(blank=True, editable=False, help_text="sealed (core.sealing)")
+    allowed_domains = ArrayField(
+        models.CharField(max_length=253), verbose_name=_("domains of addresses"), default=list, blank=True
+    )
+    default_role = models.CharField(_("role of new people"), max_length=10, choices=NewRole, default=NewRole.MEMBER)
+    create_people = models.BooleanField(_("create people at their first sign-in"), default=False)
+    link_by_email = models.BooleanField(_("link accounts that have a password by their verified address"), default=False)
+    is_enabled = models.BooleanField(_("shown on the sign-in page"), default=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        verbose_name = _("sign-in service")
+        verbose_name_plural = _("sign-in services")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ExternalIdentity(models.Model):
+    """That a provider's subject is a person here."""
+
+    provider = models.ForeignKey(OIDCProvider, on_delete=models.CASCADE, related_name="identities")
+    subject = models.CharField(max_length=255)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="external_identities")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "subject"], name="accounts_externalidentity_once"),
+        ]

@@ -1,11 +1,13 @@
 from django.urls import path
 
-from accounts.web import doors, passwords, second_factor, settings
+from accounts.web import doors, oidc, passwords, second_factor, settings
 
 urlpatterns = [
     path("login/", doors.login, name="login"),
     path("login/code/", second_factor.code, name="login-code"),
     path("login/enrol/", second_factor.enrol, name="login-enrol"),
+    path("login/oidc/callback/", oidc.callback, name="oidc-callback"),
+    path("login/oidc/<uuid:public_id>/", oidc.start, name="oidc-start"),
     path("logout/", doors.logout, name="logout"),
     path("language/", doors.language, name="language"),
     path("password/forgotten/", passwords.forgotten, name="password-forgotten"),

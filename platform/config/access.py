@@ -25,6 +25,8 @@ TENANT: dict[str, dict[str, Need]] = {
     "login/": {"GET": ANYBODY, "POST": ANYBODY},
     "login/code/": {"GET": ANYBODY, "POST": ANYBODY},
     "login/enrol/": {"GET": ANYBODY, "POST": ANYBODY},
+    "login/oidc/callback/": {"GET": ANYBODY},
+    "login/oidc/<uuid:public_id>/": {"GET": ANYBODY},
     "logout/": {"POST": ANYBODY},
     "language/": {"POST": ANYBODY},
     "tenant.css": {"GET": ANYBODY},

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import second_factor, services, throttle
+from accounts import federation, second_factor, services, throttle
 from accounts.models import User
 from accounts.throttle import Throttled
 from isolation import context
@@ -51,7 +51,8 @@ def hold(request: HttpRequest, user: User, wanted: str) -> HttpResponse:
 
 def door(request: HttpRequest, status: int = 200, **page: Any) -> HttpResponse:
     """The sign-in page, with what went wrong."""
-    response = render(request, "accounts/login.html", {"next": wanted_page(request), "email": "", **page}, status=status)
+    shown = {"next": wanted_page(request), "email": "", "providers": federation.enabled(), **page}
+    response = render(request, "accounts/login.html", shown, status=status)
     if wait := page.get("wait"):
         response.headers["Retry-After"] = str(wait)
     return response

@@ -174,6 +174,8 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "cloison@localhost")
 CLOISON_LOGIN_TRIES = int(environment.number("CLOISON_LOGIN_TRIES", 5))  # failed, a minute, by address and name
 CLOISON_LOGIN_TRIES_PER_ADDRESS = int(environment.number("CLOISON_LOGIN_TRIES_PER_ADDRESS", 30))
+# host:port of identity providers inside the organisation's own network, which may be private and plain http.
+CLOISON_OIDC_ALLOWED_HOSTS = [host.lower() for host in environment.words("CLOISON_OIDC_ALLOWED_HOSTS")]
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 SESSION_ENGINE = "accounts.sessions"
