@@ -173,6 +173,18 @@ async def origin_allowed(host: str, origin: str) -> bool:
     return await origins.allows(host, origin)
 
 
+def address_of(schema: str) -> str:
+    """The address of a tenant's site for links in mail: its registered domain, never what a request named.
+
+    `https` where cookies are secure; `CLOISON_PORT` is named unless it is the usual one. Raises `Domain.DoesNotExist`.
+    """
+    with context.use(context.gateway()):
+        domain = Domain.objects.filter(tenant__schema_name=schema).order_by("-is_primary", "pk")[:1].get().domain
+    scheme, usual = ("https", "443") if settings.SESSION_COOKIE_SECURE else ("http", "80")
+    port = settings.CLOISON_PORT
+    return f"{scheme}://{domain}{f':{port}' if port not in {'', usual} else ''}"
+
+
 def forget() -> None:
     """After the registry changed: empty this process's cache, and tell the others through Redis."""
     _cache.clear()

@@ -83,6 +83,7 @@ KEPT_TABLES = (
     "audit_head",
     "audit_readingpolicy",
     "accounts_user",
+    "accounts_signinpolicy",
     "profiles_assistant",
 )
 
@@ -169,8 +170,9 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
 def live(houses: dict[str, House], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Web and worker on the suite's servers. Demo password: `tests.people.PASSWORD`."""
     logs, port = tmp_path_factory.mktemp("live"), free_port()
-    web = start_process("serve", "--port", str(port), log=logs / "web.log", CLOISON_BUILTIN_PACE_MS="5", CLOISON_DB_POOL="4")
-    worker = start_process("worker", log=logs / "worker.log")
+    here = {"CLOISON_PORT": str(port), "CLOISON_BUILTIN_PACE_MS": "5", "CLOISON_DB_POOL": "4"}
+    web = start_process("serve", "--port", str(port), log=logs / "web.log", **here)
+    worker = start_process("worker", log=logs / "worker.log", CLOISON_PORT=str(port))
     try:
         wait_for_port(port, web, logs / "web.log")
         yield Live(port, web, worker, logs)

@@ -15,7 +15,8 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from accounts import principals, tickets
+from accounts import principals, tickets, watch
+from accounts.identity import Identity
 from accounts.models import User
 from assistants.conversations import events, following, services
 from assistants.conversations.events import Follower
@@ -34,7 +35,6 @@ FORBIDDEN = 4403
 MOST_FOLLOWED = 50  # runs that one socket may follow at once
 TOO_MANY = 4429
 UNCOUNTED = frozenset({"ping", "run.stop"})  # What must work just when somebody is over the limit.
-RECHECK_SECONDS = 5.0
 
 
 class BadFrame(AppError):
@@ -51,6 +51,7 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.outbox: asyncio.Queue[str] = asyncio.Queue()
         self.sender: asyncio.Task[None] | None = None
         self.place: str | None = None
+        self.watched: watch.Watched | None = None
         headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
         caller.enter(_address(self.scope, headers))
         self.network = caller.network(caller.address())
@@ -62,14 +63,14 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(code=FORBIDDEN)
             return
         try:
-            self.user = await self._person(site.schema, headers)
+            identity = await self._identity(site.schema, headers)
         except PermissionError:
             await self.close(code=FORBIDDEN)
             return
-        if self.user is None:
+        if identity is None:
             await self.close(code=UNAUTHENTICATED)
             return
-        self.schema, self.host = site.schema, headers.get(b"host", "")
+        self.user, self.schema, self.host = identity.user, site.schema, headers.get(b"host", "")
         self.principal = rate_limiter.principal(site.schema, self.user.pk, self.network)
         self.place = await sockets().claim(self.principal)
         if self.place is None:
@@ -79,8 +80,18 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         context.enter(self.user.context(site.schema))
         await self.accept()
         self.sender = asyncio.get_running_loop().create_task(self._send_forever())
+        self.watched = watch.watch(site.schema, identity, self._renew, self._end)
 
-    async def _person(self, schema: str, headers: dict[bytes, str]) -> User | None:
+    def _renew(self, user: User) -> None:
+        """The person with today's role and groups; the next frame is handled in their context."""
+        self.user = user
+
+    def _end(self) -> None:
+        """What opened this socket has ended: nothing more is sent, and it closes."""
+        self._let_go()
+        self.closing = asyncio.get_running_loop().create_task(self.close(code=UNAUTHENTICATED))
+
+    async def _identity(self, schema: str, headers: dict[bytes, str]) -> Identity | None:
         """By single-use ticket, or by cookie with an Origin that is exactly this site. Raises `PermissionError`."""
         query = parse_qs(self.scope.get("query_string", b"").decode("latin-1"))
         if ticket := query.get("ticket", [""])[0]:
@@ -92,23 +103,32 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         morsel = cookie.get(settings.SESSION_COOKIE_NAME)
         if morsel is None:
             return None
-        user, _session = await in_thread(principals.session_user, schema, morsel.value)
-        return user
+        identity, _session = await in_thread(principals.session_identity, schema, morsel.value)
+        return identity
 
     async def disconnect(self, code: int) -> None:
+        if self.watched:
+            watch.forget(self.watched)
+        self._let_go()
+        if self.place:
+            await sockets().release(self.principal, self.place)
+
+    def _let_go(self) -> None:
+        self.user = None
         for follower in self.followers.values():
             host.reader.unfollow(follower)
         self.followers.clear()
         if self.sender:
             self.sender.cancel()
-        if self.place:
-            await sockets().release(self.principal, self.place)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.user is None:
+            return
         if await sites.resolve(self.host) is None:  # Closed by the operator since the socket was opened.
             await self.close(code=FORBIDDEN)
             return
         frame: dict[str, Any] = {}
+        context.enter(self.user.context(self.schema))
         try:
             try:
                 frame = _parse(text_data)
@@ -173,7 +193,8 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _attach(self, run: uuid.UUID, after: int) -> None:
         """Follow a run that this person may see. Raises `NotFound`."""
-        assert self.user
+        if self.user is None:  # Ended meanwhile.
+            return
         if len(self.followers) >= MOST_FOLLOWED:
             raise BadFrame(f"One socket follows {MOST_FOLLOWED} runs at most.")
         self._remember(run, await following.follow(user=self.user, schema=self.schema, run=run, after=after, push=self._push))
@@ -182,7 +203,9 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Keep the newest follower of a run, and let go of an earlier one of this socket."""
         if (known := self.followers.pop(str(run), None)) is not None:
             host.reader.unfollow(known)
-        if follower:
+        if follower and self.user is None:  # Ended meanwhile.
+            host.reader.unfollow(follower)
+        elif follower:
             self.followers[str(run)] = follower
 
     async def _stop(self, frame: dict[str, Any]) -> None:

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin
+from django.conf import settings
+from django.contrib import admin, messages
 from django.contrib.auth.password_validation import validate_password
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import audit_console, people
+from accounts import audit_console, passwords, people, second_factor, sign_in_console
 from accounts.console import Block, ConsoleAdmin, ConsoleForm, badge, operator_site, tenant_site
 from accounts.models import Group, User
 from accounts.permissions import Right, allows
+from core.errors import AppError
 
-__all__ = ["audit_console"]  # Importing it registers the audit log.
+__all__ = ["audit_console", "sign_in_console"]  # Importing them registers their models.
 
 ROLES = [choice for choice in User.Role.choices if choice[0] != User.Role.OPERATOR]
+
+
+def _make_link(actor: User, person: User) -> str:
+    link = passwords.link_by_admin(actor=actor, person=person)
+    return gettext("Hand this link over yourself; it works once, for an hour: %(link)s") % {"link": link}
+
+
+def _second_factor_off(actor: User, person: User) -> str:
+    second_factor.disable_by_admin(actor=actor, person=person)
+    return gettext("The second factor is off.")
+
+
+BUTTONS: dict[str, Callable[[User, User], str]] = {
+    "_password_link": _make_link,
+    "_second_factor_off": _second_factor_off,
+}
 
 
 class PersonForm(ConsoleForm):
@@ -56,6 +77,26 @@ class PersonAdmin(ConsoleAdmin):
     readonly_fields = ["last_login", "created_at"]
     fields = ["email", "first_name", "last_name", "role", "language", "is_active", "last_login", "created_at"]
     actions = None
+
+    change_form_template = "admin/accounts/user/change_form.html"
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """Beside the form: buttons that do one thing to the person."""
+        asked = next((name for name in BUTTONS if name in request.POST), None)
+        if object_id is None or request.method != "POST" or asked is None:
+            shown = self.get_object(request, object_id) if object_id else None
+            factor = bool(shown and second_factor.of(shown))
+            more = {"by_mail": bool(settings.EMAIL_HOST), "second_factor": factor, **(extra_context or {})}
+            return super().changeform_view(request, object_id, form_url, more)
+        found = self.get_object(request, object_id)
+        try:
+            if found is not None:
+                self.message_user(request, BUTTONS[asked](cast("User", request.user), found))
+        except AppError as error:
+            self.message_user(request, str(error.detail), messages.ERROR)
+        return redirect(request.get_full_path())
 
     @admin.display(description=_("name"), ordering="last_name")
     def name(self, person: User) -> str:

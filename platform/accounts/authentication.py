@@ -8,6 +8,7 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
+from accounts.identity import Identity
 from accounts.models import User
 from core.errors import NotAuthenticated
 
@@ -17,6 +18,14 @@ def person(request: Request) -> User:
     if not isinstance(request.user, User):
         raise NotAuthenticated
     return request.user
+
+
+def identity(request: Request) -> Identity:
+    """By what they ask. Raises `NotAuthenticated` for nobody."""
+    found: Identity | None = getattr(request._request, "identity", None)
+    if found is None:
+        raise NotAuthenticated
+    return found
 
 
 class ChainAuthentication(BaseAuthentication):

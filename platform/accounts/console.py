@@ -10,11 +10,13 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.forms import BaseInlineFormSet, BaseModelFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -22,6 +24,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from accounts import services, throttle
 from accounts.models import User
 from accounts.permissions import Right, allows
 from core.errors import AppError
@@ -29,7 +32,7 @@ from isolation import context
 
 # What stands in the sidebar, in this order; a model left out is not shown.
 SECTIONS: list[tuple[Any, list[str]]] = [
-    (_("Access"), ["User", "Group"]),
+    (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
     (_("Platform"), ["ModelGrant", "Tenant", "Domain", "TenantJob"]),
     (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading", "WallReport"]),
@@ -189,9 +192,23 @@ class OperatorSite(ConsoleSite):
     right = Right.OPERATE
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        # Sign-in writes the person's row, which only sign-in's own context may.
-        with context.use(context.auth(context.current().schema)):
+        if request.method != "POST":
             return super().login(request, extra_context)
+        name, answer = request.POST.get("username", ""), None
+        try:
+            # Sign-in writes the person's row, which only sign-in's own context may.
+            with throttle.attempt(request, name), context.use(context.auth(context.current().schema)):
+                answer = super().login(request, extra_context)
+                if not request.user.is_authenticated:
+                    raise services.WrongCredentials
+        except services.WrongCredentials:
+            return answer
+        except throttle.LoginThrottled as error:
+            page = {**self.each_context(request), "title": _("Sign in"), "form": AdminAuthenticationForm(request)}
+            shown = TemplateResponse(request, "admin/login.html", {**page, "problem": error.detail}, status=error.status)
+            shown.headers["Retry-After"] = str(error.extra["retry_after"])
+            return shown
+        return answer
 
 
 def count_rows(states: Iterable[tuple[str, str]], counts: dict[str, int], url: str) -> list[Block]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import permissions
@@ -122,6 +123,41 @@ class User(AbstractBaseUser):
         return self.is_staff
 
 
+class SignInQuerySet(models.QuerySet["SignIn"]):
+    def open(self) -> Self:
+        """Neither ended nor run out, of a person who is active and whose rights have not changed since."""
+        return self.filter(
+            ended_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True, epoch=models.F("user__epoch")
+        )
+
+    def open_of(self, user: User) -> Self:
+        return self.open().filter(user=user)
+
+
+class SignIn(models.Model):
+    """One sign-in: a browser's session, or a family of tokens (whose id is the family's)."""
+
+    class Kind(models.TextChoices):
+        SESSION = "session", _("browser")
+        TOKENS = "tokens", _("application")
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_ins")
+    kind = models.CharField(max_length=10, choices=Kind)
+    epoch = models.PositiveIntegerField(help_text="the person's, when it began")
+    agent = models.CharField(max_length=200, blank=True, help_text="User-Agent")
+    address = models.CharField(max_length=45, blank=True, help_text="IP address, of the last use")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    objects = SignInQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+
 class RefreshToken(models.Model):
     """One refresh token. Rotation marks it used; a family is everything that grew out of one sign-in."""
 
@@ -135,3 +171,110 @@ class RefreshToken(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> Self:
+        """Neither revoked nor run out, of a person who is active."""
+        return self.filter(revoked_at__isnull=True, expires_at__gt=timezone.now(), owner__is_active=True)
+
+    def visible_to(self, user: User) -> Self:
+        """One's own, without those that were revoked."""
+        return self.filter(owner=user, revoked_at__isnull=True)
+
+
+class ApiKey(models.Model):
+    """A key of a person's own for programs. Its text is kept nowhere."""
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(_("name"), max_length=100)
+    prefix = models.CharField(max_length=16, help_text="its first characters, to recognise it by")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256, hexadecimal")
+    scopes = ArrayField(models.CharField(max_length=40), help_text="values of accounts.permissions.Right")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SecondFactor(models.Model):
+    """A person's authenticator."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="second_factor")
+    secret = models.TextField(help_text="sealed (core.sealing)")
+    last_step = models.BigIntegerField(default=0, help_text="of the last code that was accepted")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class RecoveryCode(models.Model):
+    """One of ten codes that stand in for the authenticator, once each."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64, unique=True, help_text="HMAC-SHA-256, hexadecimal")
+    used_at = models.DateTimeField(null=True)
+
+
+class SignInPolicy(models.Model):
+    """How the people of a tenant sign in. One row."""
+
+    second_factor_required = models.BooleanField(_("everybody needs a second factor"), default=False)
+
+    class Meta:
+        verbose_name = _("sign-in policy")
+        verbose_name_plural = _("sign-in policy")
+
+    def __str__(self) -> str:
+        return str(_("Sign-in"))
+
+
+class OIDCProvider(models.Model):
+    """A service that a tenant lets vouch for its people."""
+
+    class NewRole(models.TextChoices):
+        MEMBER = "member", _("member")
+        VIEWER = "viewer", _("viewer")
+
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
+    name = models.CharField(_("name on the button"), max_length=60)
+    issuer = models.CharField(_("issuer"), max_length=300)
+    client_id = models.CharField(_("client id"), max_length=300)
+    secret = models.TextField(blank=True, editable=False, help_text="sealed (core.sealing)")
+    allowed_domains = ArrayField(
+        models.CharField(max_length=253), verbose_name=_("domains of addresses"), default=list, blank=True
+    )
+    default_role = models.CharField(_("role of new people"), max_length=10, choices=NewRole, default=NewRole.MEMBER)
+    create_people = models.BooleanField(_("create people at their first sign-in"), default=False)
+    link_by_email = models.BooleanField(_("link accounts that have a password by their verified address"), default=False)
+    is_enabled = models.BooleanField(_("shown on the sign-in page"), default=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        verbose_name = _("sign-in service")
+        verbose_name_plural = _("sign-in services")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ExternalIdentity(models.Model):
+    """That a provider's subject is a person here."""
+
+    provider = models.ForeignKey(OIDCProvider, on_delete=models.CASCADE, related_name="identities")
+    subject = models.CharField(max_length=255)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="external_identities")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "subject"], name="accounts_externalidentity_once"),
+        ]

@@ -57,6 +57,11 @@ def _reach(actor: User, *roles: str) -> None:
         raise AboveYou
 
 
+def require_reach(actor: User, person: User) -> None:
+    """Raises `NotAllowed` or `AboveYou` unless the actor looks after this person."""
+    _reach(actor, person.role)
+
+
 def add_person(
     *,
     actor: User,

@@ -62,6 +62,8 @@ ROLES: dict[Right, tuple[str, ...]] = {
 CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "accounts.user": (Right.SEE_PEOPLE, Right.MANAGE_PEOPLE),
     "accounts.group": (Right.SEE_PEOPLE, Right.MANAGE_GROUPS),
+    "accounts.oidcprovider": (Right.SET_POLICY, Right.SET_POLICY),
+    "accounts.signinpolicy": (Right.SET_POLICY, Right.SET_POLICY),
     "documents.document": (Right.SEE_INVENTORY, None),
     "documents.folder": (Right.SEE_INVENTORY, None),
     "gateway.modelgrant": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),

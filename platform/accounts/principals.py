@@ -13,9 +13,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
 
-from accounts import tokens
-from accounts.models import User
-from accounts.sessions import SessionStore
+from accounts import keys, marks, mismatch, sign_ins, tokens
+from accounts.identity import Identity, by_key
+from accounts.models import SignIn
+from accounts.sessions import KIND, SIGN_IN, SessionStore
 from core import caller
 from isolation import context, in_thread
 
@@ -23,24 +24,36 @@ logger = logging.getLogger(__name__)
 
 
 async def resolve(request: HttpRequest) -> None:
-    """Put `session`, `user` and `auth` on the request and enter the person's context for the rest of the task.
+    """Put `session`, `user`, `identity` and `auth` on the request and enter the person's context for the rest of the task.
 
-    `auth` is None for a session and the token's claims for a bearer. Raises `accounts.tokens.InvalidToken`.
+    `identity` is None for nobody; `auth` is it again for a bearer, and None for a session, which needs CSRF tokens.
+    Raises `accounts.tokens.InvalidToken`.
     """
     schema = request.site.schema  # type: ignore[attr-defined]
-    header = request.headers.get("Authorization", "")
+    credential = _credential(request)
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    user: User | None = None
-    request.auth = None  # type: ignore[attr-defined]
+    identity: Identity | None = None
+    caller.enter_agent(request.headers.get("User-Agent", ""))
     request.session = SessionStore(None)
-    if header.startswith("Bearer "):
-        user, request.auth = await in_thread(bearer, schema, header[7:].strip())  # type: ignore[attr-defined]
+    if credential is not None:
+        identity = await in_thread(bearer, schema, credential)
     elif key:
-        user, request.session = await in_thread(session_user, schema, key)
-    request.user = user or AnonymousUser()
-    caller.enter_name(user.email if user else "")
+        identity, request.session = await in_thread(session_identity, schema, key)
+    request.identity = identity  # type: ignore[attr-defined]
+    request.auth = identity if credential is not None else None  # type: ignore[attr-defined]
+    request.scopes = identity.scopes if identity else None  # type: ignore[attr-defined]
+    request.user = identity.user if identity else AnonymousUser()
+    caller.enter_name(identity.user.email if identity else "")
     request.auser = _as_coroutine(request)
-    context.enter(user.context(schema) if user else context.person(schema, 0))
+    context.enter(identity.user.context(schema) if identity else context.person(schema, 0))
+
+
+def _credential(request: HttpRequest) -> str | None:
+    """A token or key, from whichever header carries it: a key in `X-API-Key` decides over all others."""
+    if given := request.headers.get("X-API-Key", "").strip():
+        return given if given.startswith(keys.PREFIX) else keys.PREFIX  # No token becomes valid in this header.
+    scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else None
 
 
 def _as_coroutine(request: HttpRequest) -> Any:
@@ -50,29 +63,39 @@ def _as_coroutine(request: HttpRequest) -> Any:
     return auser
 
 
-def bearer(schema: str, token: str) -> tuple[User, dict[str, Any]]:
-    """The person of an access token. Raises `InvalidToken`."""
+def bearer(schema: str, token: str) -> Identity:
+    """The person of an access token or API key. Raises `InvalidToken` or `InvalidKey`, which say the same."""
     with context.use(context.auth(schema)):
-        return tokens.verify_access(schema, token)
+        if token.startswith(keys.PREFIX):
+            return by_key(keys.verify(schema, token))
+        found = tokens.verify_access(schema, token)
+        return Identity(found.user, sign_in=found.public_id)
 
 
-def session_user(schema: str, key: str) -> tuple[User | None, SessionStore]:
-    """The session with its data loaded, and its person where the stored hash still matches the password."""
+def session_identity(schema: str, key: str) -> tuple[Identity | None, SessionStore]:
+    """The session with its data loaded, and who is signed in with it."""
+    made_for = marks.origin(KIND, key)
+    if made_for != schema:
+        if made_for is not None:
+            mismatch.report(schema, KIND, key)
+        return None, SessionStore(None)
     with context.use(context.auth(schema)):
         store = SessionStore(key)
-        user = person_of(store)
-        return user, store
+        return _signed_in(store), store
 
 
-def person_of(store: SessionStore) -> User | None:
-    """The active person signed in with this session, or None. Runs under `context.auth`."""
-    user_id, backend = store.get(SESSION_KEY), store.get(BACKEND_SESSION_KEY)
-    if user_id is None or backend not in settings.AUTHENTICATION_BACKENDS:
+def _signed_in(store: SessionStore) -> Identity | None:
+    """Whose open sign-in this session is, where the stored hash still matches the password."""
+    identifier, backend = store.get(SIGN_IN), store.get(BACKEND_SESSION_KEY)
+    if identifier is None or backend not in settings.AUTHENTICATION_BACKENDS:
         return None
-    user = User.objects.filter(pk=user_id, is_active=True).first()
-    if user is None or not constant_time_compare(store.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+    found = SignIn.objects.open().select_related("user").filter(public_id=identifier, kind=SignIn.Kind.SESSION).first()
+    if found is None or str(found.user.pk) != store.get(SESSION_KEY):
         return None
-    return user
+    if not constant_time_compare(store.get(HASH_SESSION_KEY, ""), found.user.get_session_auth_hash()):
+        return None
+    sign_ins.touch(found)
+    return Identity(found.user, sign_in=found.public_id)
 
 
 async def finish(request: HttpRequest, response: HttpResponseBase) -> None:

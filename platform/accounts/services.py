@@ -5,15 +5,26 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.auth.hashers import make_password
+from django.utils.functional import Promise
 
+import audit
 from accounts.models import User
 from core.errors import AppError
 from isolation import context
 
+LONGEST_PASSWORD = 1024  # characters; a longer one is refused, never cut
 
-class WrongCredentials(AppError):
-    code: ClassVar[str] = "wrong_credentials"
+
+class SignInRefused(AppError):
+    """A try to sign in that failed, and counts."""
+
+    code: ClassVar[str] = "sign_in_refused"
     status = 401
+    title: ClassVar[str | Promise] = "Sign-in refused"
+
+
+class WrongCredentials(SignInRefused):
+    code: ClassVar[str] = "wrong_credentials"
     title = "Email or password is wrong"
 
 
@@ -39,12 +50,22 @@ def authenticate(*, email: str, password: str) -> User:
     An unknown address costs as much time as a wrong password, so that addresses cannot be told apart.
     """
     user = User.objects.filter(email=email.strip().lower()).first()
-    if user is None:
-        make_password(password)
-        raise WrongCredentials
-    if not user.check_password(password) or not user.is_active:
-        raise WrongCredentials
-    return user
+    if user is None or len(password) > LONGEST_PASSWORD:
+        make_password(password[:LONGEST_PASSWORD])
+    elif user.check_password(password) and user.is_active:
+        return user
+    sign_in_failed(user)
+    raise WrongCredentials
+
+
+def sign_in_failed(user: User | None, reason: str = "password") -> None:
+    """Write down that somebody tried; an unknown address is not kept. Runs under `context.auth`."""
+    audit.record(
+        "auth.sign_in_failed",
+        target=f"person:{user.public_id}" if user else "",
+        subject=user.pk if user else None,
+        details={"reason": reason if user else "unknown"},
+    )
 
 
 def change_profile(*, user: User, first_name: str, last_name: str, language: str) -> None:

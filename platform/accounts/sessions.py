@@ -6,7 +6,11 @@ from typing import Any
 
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 
+from accounts import marks
 from isolation import context
+
+KIND = "session"
+SIGN_IN = "sign_in"  # in the session's data: the id of its `SignIn`
 
 
 def _sign_in() -> Any:
@@ -14,7 +18,13 @@ def _sign_in() -> Any:
 
 
 class SessionStore(DatabaseStore):
-    """Django's own store; each access enters the tenant's `auth` context. Losing Redis logs nobody out."""
+    """Django's own store; each access enters the tenant's `auth` context. Losing Redis logs nobody out.
+
+    Keys carry their tenant (`accounts.marks`): what this installation did not make for this one is not looked up.
+    """
+
+    def _get_new_session_key(self) -> str:
+        return marks.mint(KIND, context.current().schema)
 
     def load(self) -> dict[str, Any]:
         with _sign_in():

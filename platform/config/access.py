@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from accounts.permissions import Right, allows
 from core.errors import AppError, NotAllowed, NotAuthenticated
+from core.middleware.security_headers import is_api
 
 Need = Right | Literal["anybody", "signed in"]
 ANYBODY: Need = "anybody"
@@ -22,10 +23,21 @@ API = "api/v1/"
 TENANT: dict[str, dict[str, Need]] = {
     # Pages
     "login/": {"GET": ANYBODY, "POST": ANYBODY},
+    "login/code/": {"GET": ANYBODY, "POST": ANYBODY},
+    "login/enrol/": {"GET": ANYBODY, "POST": ANYBODY},
+    "login/oidc/callback/": {"GET": ANYBODY},
+    "login/oidc/<uuid:public_id>/": {"GET": ANYBODY},
     "logout/": {"POST": ANYBODY},
     "language/": {"POST": ANYBODY},
     "tenant.css": {"GET": ANYBODY},
+    "password/forgotten/": {"GET": ANYBODY, "POST": ANYBODY},
+    "password/reset/<str:token>/": {"GET": ANYBODY, "POST": ANYBODY},
     "settings/": {"GET": R.ACCOUNT, "POST": R.ACCOUNT},
+    "settings/password/": {"POST": R.ACCOUNT},
+    "settings/second-factor/": {"GET": R.ACCOUNT, "POST": R.ACCOUNT},
+    "settings/sign-ins/": {"POST": R.ACCOUNT},
+    "settings/keys/": {"POST": R.KEYS},
+    "settings/keys/<uuid:public_id>/revoke/": {"POST": R.KEYS},
     "": {"GET": R.ASK},
     "send/": {"POST": R.ASK},
     "c/<uuid:public_id>/": {"GET": R.ASK},
@@ -50,9 +62,17 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}auth/refresh/": {"POST": ANYBODY},
     f"{API}auth/logout/": {"POST": ANYBODY},
     f"{API}auth/ws-ticket/": {"POST": R.ASK},
+    f"{API}auth/password/change/": {"POST": R.ACCOUNT},
+    f"{API}auth/password/reset/": {"POST": ANYBODY},
+    f"{API}auth/password/reset/confirm/": {"POST": ANYBODY},
+    f"{API}auth/sign-ins/": {"GET": R.ACCOUNT, "DELETE": R.ACCOUNT},
+    f"{API}auth/sign-ins/<uuid:id>/": {"DELETE": R.ACCOUNT},
+    f"{API}api-keys/": {"GET": R.KEYS, "POST": R.KEYS},
+    f"{API}api-keys/<uuid:id>/": {"DELETE": R.KEYS},
     f"{API}me/": {"GET": SIGNED_IN},
     f"{API}users/": {"GET": R.SEE_PEOPLE, "POST": R.MANAGE_PEOPLE},
     f"{API}users/<uuid:id>/": {"GET": R.SEE_PEOPLE, "PATCH": R.MANAGE_PEOPLE},
+    f"{API}users/<uuid:id>/password-link/": {"POST": R.MANAGE_PEOPLE},
     f"{API}groups/": {"GET": R.SEE_PEOPLE, "POST": R.MANAGE_GROUPS},
     f"{API}groups/<uuid:id>/": {"GET": R.SEE_PEOPLE, "PATCH": R.MANAGE_GROUPS, "DELETE": R.MANAGE_GROUPS},
     f"{API}audit-events/": {"GET": R.SEE_AUDIT},
@@ -93,6 +113,8 @@ OPERATOR: dict[str, dict[str, Need]] = {
     "": {"GET": ANYBODY},
     "metrics": {"GET": ANYBODY},  # The view asks for the operator's network or token.
 }
+# No API key reaches these, whatever its scopes.
+BY_PERSONS = frozenset({f"{API}users/<uuid:id>/password-link/"})
 # Django's admin asks `accounts.permissions.CONSOLE` for each model; its own sign-in must stay open to reach it.
 CONSOLE = "admin/"
 CONSOLE_DOORS = frozenset({"admin/login/", "admin/logout/", "admin/jsi18n/"})
@@ -136,6 +158,8 @@ def decide(request: HttpRequest) -> AppError | None:
     if not request.user.is_authenticated:
         return NotAuthenticated()
     scopes: frozenset[str] | None = getattr(request, "scopes", None)  # Of an API key; a signed-in person has none.
+    if scopes is not None and (route in BY_PERSONS or not is_api(request.path_info)):
+        return NotAllowed()  # Pages and consoles are for people.
     if isinstance(need, Right) and (not allows(request.user, need) or (scopes is not None and need.value not in scopes)):
         return NotAllowed()
     return None

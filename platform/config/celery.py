@@ -16,6 +16,7 @@ app.autodiscover_tasks()
 # Sent by beat to every active tenant: {task: seconds between}.
 EVERY_TENANT = {
     "documents.tasks.reconcile": 30.0,
+    "accounts.tasks.sweep": 3600.0,
 }
 app.conf.beat_schedule = {
     name: {"task": "tenants.tasks.fan_out", "schedule": seconds, "args": [name], "options": {"expires": seconds}}

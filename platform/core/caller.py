@@ -11,6 +11,7 @@ from django.conf import settings
 
 _name: ContextVar[str] = ContextVar("cloison_caller_name", default="")
 _address: ContextVar[str] = ContextVar("cloison_caller_address", default="")
+_agent: ContextVar[str] = ContextVar("cloison_caller_agent", default="")
 
 
 def address_of(meta: Mapping[str, Any]) -> str:
@@ -39,6 +40,11 @@ def address() -> str:
     return _address.get()
 
 
+def agent() -> str:
+    """The caller's User-Agent; "" outside requests."""
+    return _agent.get()
+
+
 def name() -> str:
     """The signed-in caller's address of e-mail; "" for nobody."""
     return _name.get()
@@ -47,6 +53,11 @@ def name() -> str:
 def enter_name(found: str) -> None:
     """Set the caller's name for the rest of this task."""
     _name.set(found)
+
+
+def enter_agent(found: str) -> None:
+    """Set the User-Agent for the rest of this task."""
+    _agent.set(found)
 
 
 def enter(found: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,25 +15,6 @@ from tests.people import PASSWORD, Actor, House, aside
 
 USERS = "/api/v1/users/"
 GROUPS = "/api/v1/groups/"
-
-
-@pytest.fixture(autouse=True)
-def same_cast_after(houses: dict[str, House]) -> Iterator[None]:
-    """People are kept between tests: what a test changed is put back, who was added goes."""
-
-    def rows(house: House) -> list[dict[str, Any]]:
-        return list(User.objects.values("pk", "role", "is_active", "epoch", "first_name", "group_keys"))
-
-    before = {name: aside(house, lambda house=house: rows(house)) for name, house in houses.items()}
-    yield
-    for name, house in houses.items():
-
-        def restore(house: House = house, name: str = name) -> None:
-            User.objects.exclude(pk__in=[row["pk"] for row in before[name]]).delete()
-            for row in before[name]:
-                User.objects.filter(pk=row["pk"]).update(**{key: row[key] for key in row if key != "pk"})
-
-        aside(house, restore)
 
 
 def call(actor: Actor, method: str, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -10,11 +10,12 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import people
-from accounts.api.serializers import GroupIn, GroupOut, GroupPatch, PersonIn, PersonOut, PersonPatch
+from accounts import passwords, people
+from accounts.api.serializers import GroupIn, GroupOut, GroupPatch, PasswordLinkOut, PersonIn, PersonOut, PersonPatch
 from accounts.authentication import person
 from accounts.models import Group, User
 from core.api import CursorPages
@@ -38,6 +39,13 @@ class PersonViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
         actor = person(request)
         made = people.add_person(actor=actor, **{"language": actor.language, **data.validated_data})
         return Response(PersonOut(made).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses={201: PasswordLinkOut})
+    @action(detail=True, methods=["post"], url_path="password-link")
+    def password_link(self, request: Request, id: uuid.UUID) -> Response:
+        """A link by which the person sets a new password; hand it over yourself. It works once, for an hour."""
+        link = passwords.link_by_admin(actor=person(request), person=self.get_object())
+        return Response({"link": link, "expires_in": int(passwords.LINK_LIFE.total_seconds())}, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=PersonPatch, responses=PersonOut)
     def partial_update(self, request: Request, id: uuid.UUID) -> Response:

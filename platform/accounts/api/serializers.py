@@ -9,7 +9,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from accounts.models import Group, User
+from accounts.keys import SCOPES
+from accounts.models import ApiKey, Group, SignIn, User
 
 ROLES = [choice for choice in User.Role.choices if choice[0] != User.Role.OPERATOR]
 
@@ -17,10 +18,15 @@ ROLES = [choice for choice in User.Role.choices if choice[0] != User.Role.OPERAT
 class CredentialsIn(serializers.Serializer[Any]):
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    code = serializers.CharField(max_length=40, required=False, help_text="of the authenticator, or a recovery code")
 
 
 class RefreshIn(serializers.Serializer[Any]):
     refresh = serializers.CharField(max_length=4096)
+
+
+class SignOutIn(serializers.Serializer[Any]):
+    refresh = serializers.CharField(max_length=4096, required=False)
 
 
 class TokensOut(serializers.Serializer[Any]):
@@ -39,6 +45,58 @@ class MeOut(serializers.ModelSerializer[User]):
     class Meta:
         model = User
         fields = ["id", "email", "first_name", "last_name", "role", "language"]
+
+
+class ApiKeyIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=[right.value for right in SCOPES]), min_length=1)
+    expires_at = serializers.DateTimeField(required=False, help_text="a year from now, where it is left out")
+
+
+class ApiKeyOut(serializers.ModelSerializer[ApiKey]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+
+    class Meta:
+        model = ApiKey
+        fields = ["id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at"]
+
+
+class ApiKeyMade(ApiKeyOut):
+    key = serializers.CharField(help_text="shown in this answer only")
+
+    class Meta(ApiKeyOut.Meta):
+        fields = [*ApiKeyOut.Meta.fields, "key"]
+
+
+class SignInOut(serializers.ModelSerializer[SignIn]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    current = serializers.SerializerMethodField()
+
+    class Meta:
+        model = SignIn
+        fields = ["id", "kind", "agent", "address", "created_at", "last_used_at", "expires_at", "current"]
+
+    def get_current(self, found: SignIn) -> bool:
+        return bool(found.public_id == self.context["current"])
+
+
+class PasswordChangeIn(serializers.Serializer[Any]):
+    old = serializers.CharField(max_length=1024, trim_whitespace=False)
+    new = serializers.CharField(trim_whitespace=False)
+
+
+class PasswordResetIn(serializers.Serializer[Any]):
+    email = serializers.CharField(max_length=254)
+
+
+class PasswordSetIn(serializers.Serializer[Any]):
+    token = serializers.CharField(max_length=200)
+    password = serializers.CharField(trim_whitespace=False)
+
+
+class PasswordLinkOut(serializers.Serializer[Any]):
+    link = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="seconds")
 
 
 class PersonIn(serializers.Serializer[Any]):

@@ -10,14 +10,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services, tickets, tokens
-from accounts.api.serializers import CredentialsIn, MeOut, RefreshIn, TicketOut, TokensOut
-from accounts.authentication import person
+from accounts import second_factor, services, sign_ins, throttle, tickets, tokens
+from accounts.api.serializers import CredentialsIn, MeOut, RefreshIn, SignOutIn, TicketOut, TokensOut
+from accounts.authentication import identity, person
+from core import caller
 from isolation import context
 
 
 class SignInView(APIView):
-    """`{email, password}` → `{access, refresh, expires_in}`."""
+    """`{email, password}` → `{access, refresh, expires_in}`; with a second factor also `code`."""
 
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -27,8 +28,11 @@ class SignInView(APIView):
         data = CredentialsIn(data=request.data)
         data.is_valid(raise_exception=True)
         schema = context.current().schema
-        with context.use(context.auth(schema)):
+        code = data.validated_data.pop("code", None)
+        name = data.validated_data["email"]
+        with throttle.attempt(request._request, name, code=bool(code)), context.use(context.auth(schema)):
             user = services.authenticate(**data.validated_data)
+            second_factor.pass_step(user=user, code=code)
             return Response(tokens.sign_in(schema, user))
 
 
@@ -42,24 +46,36 @@ class RefreshView(APIView):
     def post(self, request: Request) -> Response:
         data = RefreshIn(data=request.data)
         data.is_valid(raise_exception=True)
-        schema = context.current().schema
+        schema, asked, given = context.current().schema, request._request, data.validated_data["refresh"]
+        family = tokens.family_of(schema, given)
+        limit, value = (throttle.REFRESH, family) if family else (throttle.FORGED, caller.address())
+        throttle.check(asked, limit, value)
         with context.use(context.auth(schema)):
-            return Response(tokens.refresh(schema, data.validated_data["refresh"]))
+            try:
+                pair = tokens.refresh(schema, given)
+            except tokens.InvalidToken:
+                if family is None:
+                    throttle.count(asked, limit, value)
+                raise
+        throttle.count(asked, limit, value)
+        return Response(pair)
 
 
 class SignOutView(APIView):
-    """Ends the sign-in of a refresh token."""
+    """Ends the sign-in of a refresh token; without one, the sign-in of the bearer that asks."""
 
     permission_classes = [AllowAny]
-    authentication_classes = []
 
-    @extend_schema(request=RefreshIn, responses={204: None})
+    @extend_schema(request=SignOutIn, responses={204: None})
     def post(self, request: Request) -> Response:
-        data = RefreshIn(data=request.data)
+        data = SignOutIn(data=request.data)
         data.is_valid(raise_exception=True)
-        schema = context.current().schema
+        schema, asks = context.current().schema, getattr(request._request, "identity", None)
         with context.use(context.auth(schema)):
-            tokens.sign_out(schema, data.validated_data["refresh"])
+            if refresh := data.validated_data.get("refresh"):
+                tokens.sign_out(schema, refresh)
+            elif asks and asks.sign_in:
+                sign_ins.sign_out(user=asks.user, identifier=asks.sign_in)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -68,7 +84,7 @@ class TicketView(APIView):
 
     @extend_schema(request=None, responses={201: TicketOut})
     def post(self, request: Request) -> Response:
-        ticket = async_to_sync(tickets.issue)(context.current().schema, person(request))
+        ticket = async_to_sync(tickets.issue)(context.current().schema, identity(request))
         return Response({"ticket": ticket}, status=status.HTTP_201_CREATED)
 
 

@@ -119,8 +119,10 @@ CACHES = {
         "LOCATION": REDIS.cache,
         "KEY_FUNCTION": "isolation.cache.tenant_key",
         "TIMEOUT": 300,
-    }
+    },
+    "counters": {"BACKEND": "core.cache.CounterCache", "LOCATION": REDIS.cache, "KEY_FUNCTION": "isolation.cache.tenant_key"},
 }
+RATELIMIT_USE_CACHE = "counters"
 CELERY_BROKER_URL = REDIS.celery
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -150,9 +152,32 @@ AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.EmailBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": int(environment.number("CLOISON_PASSWORD_LENGTH", 8))},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.password_rules.MaximumLengthValidator"},
+    {"NAME": "accounts.password_rules.OwnAddressValidator"},
 ]
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that a link for a new password works
+CLOISON_SITE_ADDRESS = "tenants.sites.address_of"
+CLOISON_PORT = environment.text("CLOISON_PORT")  # in links; none behind a proxy on the usual port
+# Without a mail server messages become files beside the data, and the consoles say so.
+EMAIL_HOST = environment.text("EMAIL_HOST")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = DATA_DIR / "mail"
+EMAIL_PORT = int(environment.number("EMAIL_PORT", 587))
+EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = environment.text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_SSL = environment.flag("EMAIL_USE_SSL")
+EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=not EMAIL_USE_SSL)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "cloison@localhost")
+CLOISON_LOGIN_TRIES = int(environment.number("CLOISON_LOGIN_TRIES", 5))  # failed, a minute, by address and name
+CLOISON_LOGIN_TRIES_PER_ADDRESS = int(environment.number("CLOISON_LOGIN_TRIES_PER_ADDRESS", 30))
+# host:port of identity providers inside the organisation's own network, which may be private and plain http.
+CLOISON_OIDC_ALLOWED_HOSTS = [host.lower() for host in environment.words("CLOISON_OIDC_ALLOWED_HOSTS")]
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 SESSION_ENGINE = "accounts.sessions"
