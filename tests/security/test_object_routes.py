@@ -13,13 +13,19 @@ import pytest
 from django.core.files.base import ContentFile
 from django.db import connections
 
-from accounts import people
+from accounts import keys, people, sign_ins
+from accounts.grants import of_role
+from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
-from assistants.conversations import services
+from assistants.conversations import reading, services
 from assistants.conversations.models import Run
+from assistants.profiles.models import Assistant
+from audit.services import set_private_reading
 from config import access
+from documents import sharing
 from documents.models import Document, Folder
 from documents.services import create_folder, upload_document
+from isolation import context
 from tests.people import Actor, House
 
 
@@ -57,19 +63,69 @@ def a_group(house: House) -> Any:
         return people.add_group(actor=admin.user, name=f"{house.canary} {uuid.uuid4()}")
 
 
+def a_key(house: House) -> Any:
+    member = house.person("member")
+    with member.acting():
+        return keys.create(owner=member.user, name=house.canary, scopes=["read"])[0]
+
+
+def a_sign_in(house: House) -> Any:
+    with context.use(context.auth(house.schema)):
+        return sign_ins.begin(user=house.person("member").user, kind="tokens")
+
+
+def an_assistant(house: House) -> Assistant:
+    with context.use(house.person("admin").context):
+        return Assistant.objects.create(name=f"{house.canary} {uuid.uuid4()}")
+
+
+def a_provider(house: House) -> OIDCProvider:
+    with house.person("admin").acting():
+        return OIDCProvider.objects.create(name=house.canary, issuer="https://login.example.org", client_id="cloison")
+
+
+def a_reading(house: House) -> tuple[Any, Any]:
+    admin, member = house.person("admin"), house.person("member")
+    with admin.acting():
+        set_private_reading(allowed=True)
+        leave = reading.take_leave(reader=admin.user, person=member.user.public_id, reason="an inquiry that was ordered")
+    return leave, a_run(house).conversation
+
+
+def shared(make: Callable[[House], Any]) -> Callable[[House], tuple[Any, Any]]:
+    """A thing and a grant on it."""
+
+    def made(house: House) -> tuple[Any, Any]:
+        thing, member = make(house), house.person("member")
+        with member.acting():
+            sharing.share(user=member.user, thing=thing, principal=of_role("viewer"))
+            return thing, thing.grants.get()
+
+    return made
+
+
 API = access.API
-# Each route with an id: what makes an object of it. A route that is not here fails the test below.
+# Each route with an id: what makes an object of it, or one for each of its ids. A route that is not here fails.
 FACTORIES: dict[str, Callable[[House], Any]] = {
     "c/": lambda house: a_run(house).conversation,
+    "login/oidc/": a_provider,
+    "settings/keys/": a_key,
     "documents/": a_document,
     "folders/": a_folder,
+    f"{API}api-keys/": a_key,
+    f"{API}assistants/": an_assistant,
+    f"{API}auth/sign-ins/": a_sign_in,
     f"{API}conversations/": lambda house: a_run(house).conversation,
     f"{API}runs/": a_run,
     f"{API}documents/": a_document,
+    f"{API}documents/<uuid:id>/grants/<uuid:grant>/": shared(a_document),
     f"{API}folders/": a_folder,
+    f"{API}folders/<uuid:id>/grants/<uuid:grant>/": shared(a_folder),
     f"{API}users/": a_person,
     f"{API}groups/": a_group,
+    f"{API}readings/": a_reading,
 }
+ROLE = {"principal": {"type": "role", "name": "viewer"}}
 # Bodies that are valid, so that nothing but the id can be what is refused.
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     (f"{API}conversations/<uuid:id>/", "PATCH"): {"title": "mine now"},
@@ -77,27 +133,44 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     (f"{API}folders/<uuid:id>/", "PATCH"): {"name": "mine now"},
     (f"{API}users/<uuid:id>/", "PATCH"): {"first_name": "mine now"},
     (f"{API}groups/<uuid:id>/", "PATCH"): {"name": "mine now"},
+    **{
+        (f"{API}{kind}/<uuid:id>/grants/", method): ROLE
+        for kind in ("documents", "folders", "assistants")
+        for method in ("POST", "DELETE")
+    },
 }
-# What the rightful owner gets where it is not a success: the object has no such part.
+# Where the rightful owner gets no success either: the object has no such part, or the way leads outside.
 NOT_THERE = {
     f"{API}documents/<uuid:id>/pages/<int:number>/",
     f"{API}documents/<uuid:id>/text/",
+    f"{API}documents/<uuid:id>/grants/",
+    f"{API}folders/<uuid:id>/grants/",
+    f"{API}assistants/<uuid:id>/grants/",
+    "login/oidc/<uuid:public_id>/",
+    "documents/<uuid:public_id>/unshare/",
+    "folders/<uuid:public_id>/unshare/",
 }
+# A secret that is no id: who has it may (its own tests are in tests/accounts).
+SECRETS = {"password/reset/<str:token>/"}
 
-CALLS = [(route, method) for route, entry in access.TENANT.items() if "<" in route for method in entry]
+CALLS = [(route, method) for route, entry in access.TENANT.items() if "<" in route and route not in SECRETS for method in entry]
 
 
 def factory(route: str) -> Callable[[House], Any]:
-    return FACTORIES[route.partition("<")[0]]
+    return FACTORIES.get(route) or FACTORIES[route.partition("<")[0]]
 
 
 def call(actor: Actor, route: str, method: str, thing: Any) -> Any:
     path = "/" + route.replace("<int:number>", "1")
+    things = list(thing) if isinstance(thing, tuple) else [thing]
     while "<" in path:
         head, _, rest = path.partition("<")
-        path = f"{head}{thing.public_id}{rest.partition('>')[2]}"
+        path = f"{head}{things[0].public_id}{rest.partition('>')[2]}"
+        things = things[1:] or things
     body = BODIES.get((route, method), {})
-    return actor.api.generic(method, path, json.dumps(body), content_type="application/json")
+    answer = actor.api.generic(method, path, json.dumps(body), content_type="application/json")
+    answer.close()
+    return answer
 
 
 def somebody(house: House, route: str, method: str) -> Actor:
@@ -154,17 +227,27 @@ def test_case_1_the_openapi_document_names_no_other_route(acme: House) -> None:
     assert {path.lstrip("/") for path in schema["paths"]} <= known
 
 
-GETS = [route for route, entry in access.TENANT.items() if "GET" in entry and "events/" not in route]
+# Streams, what goes out to another service, and what is written down because somebody looked.
+WRITES_BY_DUTY = ("events/", "oidc", "readings/")
+GETS = [
+    route
+    for route, entry in access.TENANT.items()
+    if "GET" in entry and route not in SECRETS and not any(part in route for part in WRITES_BY_DUTY)
+]
 
 
 def test_case_26_no_get_changes_anything(acme: House, owner: psycopg.Connection) -> None:
     things = {prefix: make(acme) for prefix, make in FACTORIES.items()}
+
+    def thing(route: str) -> Any:
+        return things.get(route) or things.get(route.partition("<")[0])
+
     person = {route: somebody(acme, route, "GET") for route in GETS}
     for actor in person.values():
         actor.token  # noqa: B018 (as above)
 
     def ask_all() -> list[int]:
-        return [call(person[r], r, "GET", things.get(r.partition("<")[0])).status_code for r in GETS]
+        return [call(person[r], r, "GET", thing(r)).status_code for r in GETS]
 
     first = ask_all()
     before = checksum(owner, acme)
@@ -172,4 +255,4 @@ def test_case_26_no_get_changes_anything(acme: House, owner: psycopg.Connection)
 
     assert checksum(owner, acme) == before
     assert first == second
-    assert sum(status == 200 for status in second) >= len(GETS) - 4
+    assert sum(status == 200 for status in second) >= len(GETS) - 5

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -150,6 +150,8 @@ def create_key(request: HttpRequest) -> HttpResponse:
 def revoke_key(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     try:
         keys.revoke(owner=person(request), identifier=public_id)
-    except keys.NoSuchKey:
+    except keys.NoSuchKey as error:
+        if not ApiKey.objects.filter(owner=person(request), public_id=public_id).exists():
+            raise Http404 from error
         messages.info(request, _("This key was revoked already."))
     return redirect("/settings/#cles")
