@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 import audit
-from accounts import marks, mismatch
+from accounts import marks, mismatch, remembered
 from accounts.models import ApiKey, User
 from accounts.permissions import Right, allows, require
 from core.errors import AppError, Conflict, NotAuthenticated, NotFound
@@ -103,6 +103,7 @@ def revoke(*, owner: User, identifier: uuid.UUID) -> None:
         if key is None:
             raise NoSuchKey
         key.revoked_at = timezone.now()
+        remembered.person_changed(owner.pk)
         key.save(update_fields=["revoked_at"])
         _record("auth.key_revoked", owner, key)
 

@@ -11,7 +11,7 @@ from django.db.models import F, Func, Value
 from django.utils.translation import gettext_lazy as _
 
 import audit
-from accounts import services
+from accounts import remembered, services
 from accounts.models import Group, User
 from accounts.permissions import Right, require
 from core.errors import Conflict, NotAllowed, NotFound
@@ -121,6 +121,7 @@ def change_person(
     person.language = language or person.language
     if new_role is not None or switched is False:
         person.epoch += 1
+    remembered.person_changed(person.pk)
     person.save(update_fields=["role", "is_active", "first_name", "last_name", "language", "epoch"])
     target = f"person:{person.public_id}"
     if new_role is not None:
@@ -178,6 +179,7 @@ def set_members(*, actor: User, group: Group, members: Sequence[uuid.UUID]) -> l
             raise NoSuchPerson(field="members")
         inside = User.objects.filter(group_keys__contains=[key])
         inside.exclude(public_id__in=wanted).update(group_keys=Func(F("group_keys"), Value(key), function="array_remove"))
+        remembered.people_changed()
         added = User.objects.filter(public_id__in=wanted).exclude(group_keys__contains=[key])
         added.update(group_keys=Func(F("group_keys"), Value(key), function="array_append"))
         audit.record(

@@ -1,8 +1,10 @@
-"""Who asks: from the session's cookie or the bearer token to a person and their context, in one hop to the database."""
+"""Who asks: from the session's cookie or the bearer token to a person and their context, remembered or in one hop."""
 
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +18,7 @@ from django.utils.crypto import constant_time_compare
 from accounts import keys, marks, mismatch, sign_ins, tokens
 from accounts.identity import Identity, by_key
 from accounts.models import SignIn
+from accounts.remembered import Entry, memory, names
 from accounts.sessions import KIND, SIGN_IN, SessionStore
 from core import caller
 from isolation import context, in_thread
@@ -27,20 +30,72 @@ async def resolve(request: HttpRequest) -> None:
     """Put `session`, `user`, `identity` and `auth` on the request and enter the person's context for the rest of the task.
 
     `identity` is None for nobody; `auth` is it again for a bearer, and None for a session, which needs CSRF tokens.
-    Raises `accounts.tokens.InvalidToken`.
+    What is remembered counts only once `confirm` has compared its stamps. Raises `accounts.tokens.InvalidToken`.
     """
     schema = request.site.schema  # type: ignore[attr-defined]
     credential = _credential(request)
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    identity: Identity | None = None
+    session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     caller.enter_agent(request.headers.get("User-Agent", ""))
     request.session = SessionStore(None)
+    said = credential if credential is not None else session_key
+    if said is None:
+        return _enter(request, None, bearer=False)
+    key = memory.key(schema, said)
+    found = memory.find(key)
+    request.remembered = Remembered(key, found)  # type: ignore[attr-defined]
+    if found is None:
+        return await _read(request, schema, credential, session_key)
+    if credential is None:
+        request.session = SessionStore(session_key)
+    return _enter(request, found.identity, bearer=credential is not None)
+
+
+@dataclass(slots=True)
+class Remembered:
+    """Of one request: where its identity is remembered, what was, and when it was read instead (`time.monotonic()`)."""
+
+    key: bytes
+    entry: Entry | None
+    read_at: float = 0.0
+
+
+def stamps(request: HttpRequest) -> tuple[str, ...]:
+    """The names of the stamps that `confirm` wants to see."""
+    identity: Identity | None = getattr(request, "identity", None)
+    return names(request.site.schema, identity) if identity else ()  # type: ignore[attr-defined]
+
+
+async def confirm(request: HttpRequest, seen: tuple[bytes, ...] | None) -> None:
+    """Compare what was remembered with the stamps `seen` (None: nobody could look), and ask the database where they differ.
+
+    Raises `accounts.tokens.InvalidToken`.
+    """
+    remembered: Remembered | None = getattr(request, "remembered", None)
+    if remembered is None:
+        return
+    if remembered.entry is not None:
+        if seen is None or not remembered.entry.holds(seen):
+            memory.forget(remembered.key)
+            await _read(request, request.site.schema, _credential(request), request.COOKIES.get(settings.SESSION_COOKIE_NAME))  # type: ignore[attr-defined]
+        return
+    identity: Identity | None = getattr(request, "identity", None)
+    if identity is not None and seen is not None:
+        memory.note(remembered.key, identity, remembered.read_at, seen)
+
+
+async def _read(request: HttpRequest, schema: str, credential: str | None, session_key: str | None) -> None:
+    """Ask the database who it is."""
+    request.remembered.read_at = time.monotonic()  # type: ignore[attr-defined]
     if credential is not None:
-        identity = await in_thread(bearer, schema, credential)
-    elif key:
-        identity, request.session = await in_thread(session_identity, schema, key)
+        return _enter(request, await in_thread(bearer, schema, credential), bearer=True)
+    identity, request.session = await in_thread(session_identity, schema, session_key or "")
+    return _enter(request, identity, bearer=False)
+
+
+def _enter(request: HttpRequest, identity: Identity | None, *, bearer: bool) -> None:
+    schema = request.site.schema  # type: ignore[attr-defined]
     request.identity = identity  # type: ignore[attr-defined]
-    request.auth = identity if credential is not None else None  # type: ignore[attr-defined]
+    request.auth = identity if bearer else None  # type: ignore[attr-defined]
     request.scopes = identity.scopes if identity else None  # type: ignore[attr-defined]
     request.user = identity.user if identity else AnonymousUser()
     caller.enter_name(identity.user.email if identity else "")

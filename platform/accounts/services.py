@@ -8,6 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.utils.functional import Promise
 
 import audit
+from accounts import remembered
 from accounts.models import User
 from core.errors import AppError
 from isolation import context
@@ -74,4 +75,5 @@ def change_profile(*, user: User, first_name: str, last_name: str, language: str
     user.language = language
     # A person's context cannot write their own row: it also holds their role.
     with context.use(context.auth(context.current().schema)):
+        remembered.person_changed(user.pk)
         user.save(update_fields=["first_name", "last_name", "language"])

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 import audit
+from accounts import remembered
 from accounts.models import RefreshToken, SignIn, SignInQuerySet, User
 from core import caller
 from core.errors import NotFound
@@ -67,6 +68,7 @@ def touch(found: SignIn) -> None:
 def end(*identifiers: uuid.UUID) -> int:
     """End sign-ins with all that hangs on them; returns how many were open. Runs under `context.auth`."""
     now = timezone.now()
+    remembered.sign_ins_ended(*identifiers)
     RefreshToken.objects.filter(family__in=identifiers, revoked_at__isnull=True).update(revoked_at=now)
     return SignIn.objects.filter(public_id__in=identifiers, ended_at__isnull=True).update(ended_at=now)
 
@@ -118,6 +120,7 @@ def _end_own(user: User, rows: SignInQuerySet, at_least: int = 0) -> int:
 
 def renew_epoch(*, user: User, keep: uuid.UUID | None) -> None:
     """Raise the person's epoch, which ends every sign-in but `keep`. Runs under `context.auth`, inside a transaction."""
+    remembered.person_changed(user.pk)
     user.epoch += 1
     user.save(update_fields=["epoch"])
     others = SignIn.objects.filter(user=user, ended_at__isnull=True).exclude(public_id__in=_ids(keep))

@@ -13,7 +13,7 @@ import math
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from core import metrics, streams
 from core.errors import AppError
+from core.stamps import PREFIX as STAMP_PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ PROBE_PATIENCE = 3.0  # seconds that such a look may take
 MOST_LOCAL = 50_000  # buckets kept in memory
 
 # One round trip for all buckets of a request: either each of them gives a token, or none does. Times in microseconds.
+# Keys after the buckets' are stamps (see `core.stamps`), which come back as they are.
 # A TAT further ahead than an empty bucket's is the trace of a clock that was set back: that bucket starts full.
 TAKE = """
 local now = tonumber(ARGV[1])
@@ -41,7 +43,9 @@ if not now then
   now = t[1] * 1000000 + t[2]
 end
 local fresh, wait, short = {}, 0, 0
-for i, key in ipairs(KEYS) do
+local count = (#ARGV - 1) / 2
+for i = 1, count do
+  local key = KEYS[i]
   local interval, burst = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
   local tat = tonumber(redis.call('GET', key) or now)
   if tat < now or tat > now + interval * burst + 1000 then tat = now end
@@ -51,12 +55,13 @@ for i, key in ipairs(KEYS) do
   fresh[i] = tat
 end
 if short == 0 then
-  for i, key in ipairs(KEYS) do
-    redis.call('SET', key, string.format('%.0f', fresh[i]), 'PX', math.ceil((fresh[i] - now) / 1000) + 1)
+  for i = 1, count do
+    redis.call('SET', KEYS[i], string.format('%.0f', fresh[i]), 'PX', math.ceil((fresh[i] - now) / 1000) + 1)
   end
 end
 local answer = {short, math.ceil(wait)}
 for i, tat in ipairs(fresh) do answer[i + 2] = tat - now end
+for i = count + 1, #KEYS do answer[i + 2] = redis.call('GET', KEYS[i]) or '' end
 return answer
 """
 
@@ -89,7 +94,7 @@ class Verdict:
     """Of the first bucket asked for: `remaining` tokens, and seconds until it is full again.
 
     Where `allowed` is False, `violated` names the quota that is used up and `retry_after` says in how many seconds a
-    token is there.
+    token is there. `stamps` are what Redis holds of those asked for; None where it was not asked.
     """
 
     quota: Quota
@@ -97,6 +102,7 @@ class Verdict:
     reset: int
     violated: str = ""
     retry_after: int = 0
+    stamps: tuple[bytes, ...] | None = None
 
     @property
     def allowed(self) -> bool:
@@ -192,8 +198,8 @@ class RateLimiter:
         self._script: AsyncScript | None = None
         metrics.LIMITER_DEGRADED.set(0)
 
-    async def take(self, buckets: Sequence[Bucket], now: int | None = None) -> Verdict:
-        """A token from each bucket, or from none. Never raises.
+    async def take(self, buckets: Sequence[Bucket], now: int | None = None, stamps: Sequence[str] = ()) -> Verdict:
+        """A token from each bucket, or from none; and what stands under these names of stamps. Never raises.
 
         `now` (microseconds) stands in for Redis' clock in tests.
         """
@@ -201,7 +207,7 @@ class RateLimiter:
             return self.local.take(buckets)
         try:
             async with asyncio.timeout(settings.CLOISON_LIMITER_TIMEOUT):
-                short, wait, *until_full = await self._ask(buckets, now)
+                short, wait, *rest = await self._ask(buckets, now, stamps)
         except TimeoutError:
             # One slow answer may be this loop's own stall; the second one is Redis'.
             self._slow += 1
@@ -212,19 +218,20 @@ class RateLimiter:
             self._degrade(type(error).__name__)
             return self.local.take(buckets)
         self._slow = 0
+        until_full, found = rest[: len(buckets)], tuple(rest[len(buckets) :])
         for bucket, micros in zip(buckets, until_full, strict=True):
             taken = 0 if short == 0 else bucket.quota.interval
             self.local.learn(bucket, max(0.0, (micros - taken) / 1e6))
-        return _verdict(buckets, short - 1, wait / 1e6, until_full[0] / 1e6)
+        return replace(_verdict(buckets, short - 1, wait / 1e6, until_full[0] / 1e6), stamps=found)
 
-    async def _ask(self, buckets: Sequence[Bucket], now: int | None) -> list[int]:
+    async def _ask(self, buckets: Sequence[Bucket], now: int | None, stamps: Sequence[str]) -> list[Any]:
         client = streams.client(retrying=False)
         if self._script is None:
             self._script = client.register_script(TAKE)
         arguments: list[Any] = ["" if now is None else now]
         for bucket in buckets:
             arguments += [bucket.quota.interval, bucket.quota.burst]
-        keys = [PREFIX + bucket.key for bucket in buckets]
+        keys = [*(PREFIX + bucket.key for bucket in buckets), *(STAMP_PREFIX + name for name in stamps)]
         return list(await self._script(keys=keys, args=arguments, client=client))
 
     def _degrade(self, reason: str) -> None:
@@ -266,14 +273,14 @@ def principal(schema: str, user_id: int, address: str) -> str:
     return f"{schema}:user:{user_id}" if user_id else f"{schema}:address:{address}"
 
 
-async def take(schema: str, user_id: int, address: str) -> Verdict:
-    """A token of the person (or, for nobody, of the address), of their tenant and of the address."""
+async def take(schema: str, user_id: int, address: str, stamps: Sequence[str] = ()) -> Verdict:
+    """A token of the person (or, for nobody, of the address), of their tenant and of the address; and these stamps."""
     buckets = [
         Bucket(principal(schema, user_id, address), personal()),
         Bucket(f"{schema}:tenant", shared("tenant")),
         Bucket(f"address:{address}", shared("address")),
     ]
-    return await limiter().take(buckets)
+    return await limiter().take(buckets, stamps=stamps)
 
 
 _shield = LocalBuckets()

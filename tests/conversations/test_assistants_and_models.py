@@ -81,7 +81,7 @@ def test_an_assistant_kept_for_some_is_theirs_alone(acme: House, globex: House, 
     assert call(manager, "DELETE", path, {"principal": {k: made["principal"][k] for k in ("type", "id")}})[0] == 204
     assert names(member) == ["Assistant documents", "Assistant courriels"]
     with acme.person("auditor").acting():
-        events = AuditEvent.objects.order_by("-seq")[:2]
+        events = AuditEvent.objects.filter(action__startswith="grant.").order_by("-seq")[:2]
         assert [event.action for event in events] == ["grant.removed", "grant.added"]
 
 

@@ -97,8 +97,12 @@ class RequestChain:
         with translation.override(self._language(request)):
             request.LANGUAGE_CODE = translation.get_language()
             trace.note("rate_limit.principal")
-            if refused := await rate_limit.by_principal(request):
+            if refused := await rate_limit.by_principal(request, self.principals.stamps(request)):
                 return refused
+            try:
+                await self.principals.confirm(request, rate_limit.stamps_of(request))
+            except AppError as error:
+                unknown = error
             if unknown:
                 return problem_page(request, unknown.status, unknown.code, str(unknown.title), str(unknown.detail))
             return await self._serve(request)

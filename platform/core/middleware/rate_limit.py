@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,14 +22,20 @@ def by_address(request: HttpRequest) -> HttpResponse | None:
     return None if verdict.allowed else refusal(request, verdict)
 
 
-async def by_principal(request: HttpRequest) -> HttpResponse | None:
-    """The refusal of a person, tenant or address over their quota; the verdict is kept for `mark`."""
+async def by_principal(request: HttpRequest, stamps: Sequence[str] = ()) -> HttpResponse | None:
+    """The refusal of a person, tenant or address over their quota; the verdict is kept, for `mark` and with its stamps."""
     if EXEMPT.fullmatch(request.path_info):
         return None
     user_id = getattr(request.user, "pk", None) or 0
-    verdict = await rate_limiter.take(request.site.schema, user_id, caller.network(caller.address()))  # type: ignore[attr-defined]
+    verdict = await rate_limiter.take(request.site.schema, user_id, caller.network(caller.address()), stamps)  # type: ignore[attr-defined]
     setattr(request, "rate_verdict", verdict)  # noqa: B010 (unknown to HttpRequest's stubs)
     return None if verdict.allowed else refusal(request, verdict)
+
+
+def stamps_of(request: HttpRequest) -> tuple[bytes, ...] | None:
+    """The stamps that came with the verdict; None where Redis was not asked, or did not answer."""
+    verdict: Verdict | None = getattr(request, "rate_verdict", None)
+    return verdict.stamps if verdict else None
 
 
 def refusal(request: HttpRequest, verdict: Verdict) -> HttpResponse:
