@@ -5,7 +5,7 @@ time of this process a request. Each stack runs in a process of its own, on embe
 
     bare       the view, no middleware
     nobody     all steps: CORS, limits (Redis), tenant, person (none), right, CSRF, headers, metrics
-    bearer     the same for somebody with an access token: two queries under the signed context
+    bearer     the same for somebody with an access token: remembered under its stamps, read anew every five seconds
     session    the same for somebody with a session
 
     python -m bench.chain [--rounds 5] [--requests 2000]
@@ -35,9 +35,9 @@ def credentials(stack: str) -> list[tuple[bytes, bytes]]:
     """Headers that sign member@acme.test in."""
     from django.conf import settings
 
-    from accounts import tokens
+    from accounts import sign_ins, tokens
     from accounts.models import User
-    from accounts.sessions import SessionStore
+    from accounts.sessions import SIGN_IN, SessionStore
     from isolation import context
     from tenants import sites
 
@@ -51,6 +51,7 @@ def credentials(stack: str) -> list[tuple[bytes, bytes]]:
         store["_auth_user_id"] = str(user.pk)
         store["_auth_user_backend"] = settings.AUTHENTICATION_BACKENDS[0]
         store["_auth_user_hash"] = user.get_session_auth_hash()
+        store[SIGN_IN] = str(sign_ins.begin(user=user, kind="session").public_id)
         store.create()
         return [(b"cookie", f"{settings.SESSION_COOKIE_NAME}={store.session_key}".encode())]
 
