@@ -1,0 +1,38 @@
+"""What a detector says: where, what kind, how heavy. Never the value itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+EMAIL = "email"
+PHONE = "phone"
+CARD = "card"
+IBAN = "iban"
+NIR = "nir"
+SECRET = "secret"  # noqa: S105
+WORD = "word"  # A sensitive word alone.
+VALUE = "value"  # The secret-looking value, or the amount, beside a sensitive word.
+NAME = "name"
+SIREN = "siren"
+SIRET = "siret"
+VAT = "vat"
+KINDS = (EMAIL, PHONE, CARD, IBAN, NIR, SECRET, VALUE, WORD, NAME, SIREN, SIRET, VAT)
+
+
+class Hit(NamedTuple):
+    """A place in the plain text."""
+
+    kind: str
+    start: int
+    end: int
+    note: str = ""
+
+
+class Finding(NamedTuple):
+    """`start` and `end` count code points of the original text. `note` says which sort, never the value."""
+
+    kind: str
+    start: int
+    end: int
+    weight: float
+    note: str = ""

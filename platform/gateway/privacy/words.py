@@ -1,0 +1,223 @@
+"""Sensitive words, and what stands beside them: a secret-looking value, or an amount."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+
+from gateway.privacy.findings import VALUE, WORD, Hit
+
+# In lower case without accents; a space stands for any gap. The last word of each may be plural.
+SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass phrase|phrase secrete|token|jeton
+cle api|cle d'api|cle d api
+cle secrete|cle privee|api key|apikey|secret key|private key|secret|code pin|pin code|pin|code secret
+code confidentiel|code d'acces|code wifi
+code de verification|verification code|access code|cvv|cvc|cryptogramme|identifiant|credential|bearer|otp|2fa
+code d'activation|cle wifi|cle wpa
+phrase de recuperation|recovery phrase|seed phrase|code alarme|code de l'alarme|code porte|digicode|mot de pass
+mots de pass|pass word|login"""
+MONEY = """salaire|salarial|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll|pay slip
+compensation package|pay rise
+augmentation de salaire|pension alimentaire|indemnite de licenciement|severance|revenu fiscal|revenu|net imposable
+brut annuel|brut mensuel
+saisie sur salaire|surendettement|decouvert bancaire|solde bancaire|rsa|allocation chomage|avis d'imposition
+take home pay|alimony|income"""
+HEALTH = """medical|medicale|medicaux|medicament|maladie|arret maladie|diagnostic|diagnosis|diagnosed|ordonnance
+prescription|handicap|handicape|disability
+cancer|vih|hiv|seropositif|seropositive|grossesse|enceinte|pregnancy|pregnant|depression|burn out|burnout
+schizophrenie|diabete|diabetes|chimiotherapie
+chemotherapy|psychiatre|psychiatrique|psychiatrist|psychiatric|therapy|hospitalisation|hospitalise|sick leave
+illness|disease|patient|sante mentale
+mental health|fausse couche|miscarriage|avortement|abortion|accident du travail|invalidite|toxicomanie|alcoolisme
+addiction|health record|symptome"""
+PRIVATE = """confidentiel|confidential|casier judiciaire|criminal record|orientation sexuelle|sexual orientation
+religion|syndique|appartenance syndicale
+union membership|origine ethnique|ethnic origin|opinion politique|political opinion|divorce|harcelement|harassment
+licenciement|passeport|passport
+numero de securite sociale|social security number|numero secu|carte bancaire|numero de carte|credit card|iban|rib
+compte bancaire|bank account"""
+# Not sensitive by themselves, only with a value: too common in any text.
+ONLY_WITH_VALUE = frozenset(
+    {"login", "pin", "identifiant", "otp", "2fa", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd"}
+)
+
+
+def _split(text: str) -> frozenset[str]:
+    return frozenset(text.replace("\n", "|").split("|"))
+
+
+SECRET_WORDS, MONEY_WORDS = _split(SECRETS), _split(MONEY)
+AMOUNT_WORDS = MONEY_WORDS | _split(HEALTH)
+ALL_WORDS = SECRET_WORDS | AMOUNT_WORDS | _split(PRIVATE)
+TOKENS = re.compile(r"[a-z0-9]+")
+
+AMOUNT = re.compile(
+    r"(?:(?:[€$£]|\b(?:eur|usd|gbp|chf)) ?[0-9][0-9 .,']{0,14}(?:[0-9]|\b)(?: ?[km]\b)?"
+    r"|(?<![0-9a-z])[0-9](?:[ .,']?[0-9]){0,11} ?(?:k ?€|k ?eur|keur|k\b|m€|€|\$|£|(?:euro|eur|dollar|usd|livre"
+    r"|pound|gbp|chf|franc)s?\b))"
+)
+BARE_AMOUNT = re.compile(
+    r"[ a-z']{0,24}?(?::|=|\bde|\best de|\bis|\bof|\best|\ba)? ?(?<![0-9a-z])([1-9][0-9]{0,2}(?:[ .,'][0-9]{3})+"
+    r"|[1-9][0-9]{3,6})(?:[.,][0-9]{2})?"
+    r"(?![0-9a-z%/-])( ?(?:net|brut|gross|annuel|mensuel|par mois|par an|a month|a year|per year|per month|monthly|/mois))?"
+)
+BETWEEN = re.compile(
+    r"s?(?: \([^)\n]{0,24}\))?(?:(?: |_|-)(?:du|de|des|la|le|les|l'|d'|pour|ce|cet|cette|mon|ma|son|sa|votre|notre"
+    r"|nouveau|nouvelle|provisoire|temporaire"
+    r"|admin|administrateur|root|wifi|wi-fi|vpn|compte|serveur|base|session|messagerie|mail|utilisateur|actuel"
+    r"|actuelle|ci-dessous|suivant|suivante"
+    r"|for|the|my|your|our|his|her|new|old|temporary|current|server|account|database|db|user|email|prod|production"
+    r"|test|api|access|d'acces|ssh"
+    r"|bancaire|carte|imprimante|site|portail|intranet|ordinateur|pc|telephone|router|routeur|box|laptop|printer"
+    r"|master|initial|par|defaut"
+    r"|default|suite|below|here|of|to|value|is|was|est|etait|sera|reste|devient|now|maintenant|that|not|pas|c'est|ce"
+    r"|set|changed|reset|et"
+    r"|key|cle|code|app|application|bot|service|client|proxy|redis|postgres|mysql|gmail|outlook|github|gitlab|aws|azure)){0,6}"
+    r" ?(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
+)
+LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
+VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
+TECHNICAL = re.compile(
+    r"(?:sha|md|rsa|aes|rfc|iso|utf|base|argon|bcrypt|oauth|erc|x|ed|rs|hs|es|wpa|ipv|http|tls|ssl|saml|oidc|fido"
+    r"|web|cve|gpt|claude|llama|v|jwt|jws|pkcs"
+    r"|windows|win|python|php|java|node|art|article|annexe|chapitre|page|p|h|covid|n|t|s|q|iphone|pixel|b|office"
+    r"|microsoft|chap|step|user|level|niveau)"
+    r"[-_.]?[0-9]{1,5}[a-z]?(?:[-_.][0-9a-z]{1,4})?"
+    r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
+    r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
+    r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|https?:.*|www\..*|[a-z_]+\(.*"
+)
+COUNTED = re.compile(
+    r" ?(?:caractere|character|char|digit|chiffre|lettre|letter|symbol|jour|day|mois|month|minute|heure|hour|fois"
+    r"|time|second|an|year)s?\b"
+)
+DIGITS_ONLY = _split(
+    """pin|code pin|pin code|code secret|code confidentiel|code d'acces|digicode|code alarme|code de l'alarme|code porte
+cvv|cvc|cryptogramme|otp|code de verification|verification code|access code|code wifi|2fa|code d'activation"""
+)
+REVERSED = re.compile(
+    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was) (?:le |la |mon |ma |my |the "
+    r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
+    r"(?:nouveau |nouvelle |new |old )?$"
+)
+
+
+@lru_cache(maxsize=256)
+def vocabulary(extra: frozenset[str], never: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """All words in force, and the first token of each: what a text must hold for anything more to be looked at."""
+    words = (ALL_WORDS | extra) - never
+    return words, frozenset(first[0] for word in words if (first := TOKENS.findall(word)))
+
+
+@lru_cache(maxsize=1024)
+def _finder(words: frozenset[str]) -> re.Pattern[str]:
+    longest_first = sorted(words, key=len, reverse=True)
+    return re.compile(
+        r"(?<![a-z0-9])(?:"
+        + "|".join(re.escape(word).replace(r"\ ", "[ _-]{1,2}") for word in longest_first)
+        + r")(?=s?(?![a-z0-9])|(?<=token)s)"
+    )
+
+
+def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -> Iterator[Hit]:
+    """Raises nothing. `extra` and `never` are bare: in lower case, without accents."""
+    words, firsts = vocabulary(extra, never)
+    tokens = set(TOKENS.findall(bare))
+    tokens |= {token[:-1] for token in tokens if token.endswith("s")}
+    there = tokens & firsts
+    if not there:
+        return
+    candidates = frozenset(word for word in words if TOKENS.findall(word)[0] in there)
+    for found in _finder(candidates).finditer(bare):
+        word = re.sub("[ _-]{1,2}", " ", found[0])
+        value = None
+        if word in SECRET_WORDS:
+            value = _secret(text, bare, found, word)
+        if value is None and word in AMOUNT_WORDS:
+            value = _amount(bare, found, word in MONEY_WORDS)
+        if value is not None:
+            yield value
+        if value is not None or word not in ONLY_WITH_VALUE:
+            yield Hit(WORD, found.start(), found.end(), "extra" if word in extra and word not in ALL_WORDS else "")
+
+
+def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None:
+    between = BETWEEN.match(bare, found.end())
+    if between is not None:
+        link = between["link"] is not None or LINKED.search(bare, found.end(), between.end()) is not None
+        here = between.end()
+        for nth, value in enumerate(VALUES.finditer(text, here, here + 120)):
+            if nth > (2 if between["link"] in {":", "=", "=>", "->"} else 0) or "\n" in text[here : value.start()]:
+                break
+            end = value.end()
+            while end > value.start() and text[end - 1] in ".:?)":
+                end -= 1
+            written = text[value.start() : end]
+            if _is_value(written, bare[value.start() : end], word, link, nth, bare[end : end + 14]):
+                return Hit(VALUE, value.start(), end, "secret")
+    before = REVERSED.search(text, max(0, found.start() - 110), found.start())
+    if before is not None and _is_value(before[1], before[1].lower(), word, True, 0, ""):
+        return Hit(VALUE, before.start(1), before.end(1), "secret")
+    return None
+
+
+def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: str) -> bool:
+    digits = sum(letter in "0123456789" for letter in written)
+    if digits == len(written):
+        if COUNTED.match(after) or nth or after[:1] == "%":
+            return False
+        if word in DIGITS_ONLY:
+            return 3 <= digits <= 8
+        return (
+            link
+            and 4 <= digits <= 20
+            and word not in {"token", "jeton", "secret", "identifiant", "bearer", "login"}
+            and not (digits == 4 and written[:2] in {"19", "20"})
+        )
+    if TECHNICAL.fullmatch(bare) or ("@" in bare[1:] and "." in bare.rsplit("@", 1)[1]):
+        return False
+    letters = [letter for letter in written if letter.isalpha()]
+    inside = written.strip("()[]{}.!?:")
+    symbols = sum(not letter.isalnum() for letter in inside)
+    mixed_case = any(letter.islower() for letter in letters) and any(letter.isupper() for letter in written[1:])
+    if len(inside) < 5:
+        return False
+    if re.fullmatch(r"\W*(?:\$\{.*|<.*|\{\{.*|%[a-z]+%|x{3,}.*|\*+.*|\.{2,}.*|_+|\[.*\])\W*", bare):
+        return False
+    if digits and letters:
+        return link or nth == 0
+    if symbols and letters and link:
+        odd = set(inside) & set("!@#$%^&*+=?~|\\")
+        return bool(odd) and "/" not in inside and not inside.endswith("=")
+    return link and mixed_case and nth == 0 and not written.isupper() and len(written) >= 8 and _camel_is_random(written)
+
+
+def _camel_is_random(written: str) -> bool:
+    """More changes of case than words joined would have."""
+    changes = sum(one.islower() != other.islower() for one, other in pairwise(written))
+    return changes >= 5 and "_" not in written
+
+
+def _amount(bare: str, found: re.Match[str], money: bool) -> Hit | None:
+    """An amount within the same line, sixty characters after the word or thirty before it."""
+    end = bare.find("\n", found.end(), found.end() + 60)
+    after = AMOUNT.search(bare, found.end(), end if end >= 0 else found.end() + 60)
+    if after is not None:
+        return Hit(VALUE, after.start(), after.end(), "amount")
+    start = max(0, found.start() - 36)
+    start = max(start, bare.rfind("\n", start, found.start()) + 1)
+    last = None
+    for last in AMOUNT.finditer(bare, start, found.start()):  # noqa: B007
+        pass
+    if last is not None and not re.search(r"[.!?;] ", bare[last.end() : found.start()]):
+        return Hit(VALUE, last.start(), last.end(), "amount")
+    if money:
+        number = BARE_AMOUNT.match(bare, found.end(), found.end() + 60)
+        if number is not None:
+            figure = re.sub("[ .,']", "", number[1])
+            year = len(figure) == 4 and figure[:2] in {"19", "20"} and len(number[1]) == 4
+            if number[2] or not year:
+                return Hit(VALUE, number.start(1), number.end(1), "amount")
+    return None
