@@ -15,7 +15,12 @@ SIGNS = (
     (("[", "(", "{", "<"), BRACKETED),
     (("%40", "&#64;", "&commat;"), re.compile(r"&#64;|&commat;|%40")),
     (("_at_", "-at-", "_arobase_", "-arobase-"), re.compile(r"[_-](?:at|arobase)[_-]")),
-    ((" at ", "arobas", "arrobas"), re.compile(r"a(?:robase|robas|rrobase|t)(?![a-z0-9_-])(?<![a-z0-9_-]at)(?<![\[({<]at)")),
+    (
+        (" at ", " chez ", "arobas", "arrobas"),
+        re.compile(
+            r"(?:arobase|arobas|arrobase|at|chez)(?![a-z0-9_-])(?<![a-z0-9_-]at)(?<![\[({<]at)(?<![a-z0-9_-]chez)(?<![\[({<]chez)"
+        ),
+    ),
 )
 AT = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in SIGNS))
 DOT = rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?|[_-](?:dot|point)[_-]| (?:dot|point) )"
@@ -24,7 +29,9 @@ LOCAL = re.compile(
     rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}}) ?$"
 )
 PLAIN_LOCAL = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}$")
-DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:xn--[a-z0-9-]{2,40}|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])")
+DOMAIN = re.compile(
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net)(?!\w)))){1,8}(?:xn--[a-z0-9-]{2,40}|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
+)
 SPACED_DOMAIN = re.compile(rf" ?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
 FILES = frozenset(
     "png jpg jpeg gif svg webp avif ico bmp tiff css scss less js mjs cjs ts tsx jsx json yaml yml toml html htm"
@@ -43,6 +50,7 @@ NOT_PEOPLE = frozenset(
     " here there check visit stay buy sold good best join more us website page store shop only shopping report"
     " posted read".split()
 )
+IN_ADDRESS = re.compile(r"://[^\s/@?#]{0,100}$")  # Before the host of https://name:password@host is no mailbox.
 SPELLED = re.compile(rf"{OPEN} ?(?:at|arobas|arobase|arrobase|a|chez|@)|&#|&comm|%40|aro|arr")
 
 
@@ -71,7 +79,7 @@ def _plain(bare: str, found: re.Match[str]) -> Hit | None:
     start = max(start, cut + 1)
     if start >= at or bare[at - 1] == "." or (start and bare[start - 1] == "@"):
         return None
-    if domain[0].rsplit(".", 1)[1] in FILES:
+    if domain[0].rsplit(".", 1)[-1] in FILES or IN_ADDRESS.search(bare, max(0, start - 120), start):
         return None
     after = bare[domain.end() : domain.end() + 2]
     if bare[start:at] in {"git", "hg", "svn"} and (after[:1] in {":", "/"}):
@@ -95,6 +103,9 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
             return None  # "hello @jean.fr" is a mention.
         if not before and "." in domain[1] and not re.search(r" \.|\. |\(", domain[1]):
             return None  # Not spelled out, so it was judged as it is.
+    elif sign == "chez":
+        if ending not in ENDINGS or written_dot or not any(mark in name for mark in "._"):
+            return None
     elif sign == "at":
         like_address = any(mark in name for mark in "._") or name[-1].isdigit()
         if ending not in ENDINGS or name in NOT_PEOPLE or (written_dot and not like_address):
@@ -106,7 +117,7 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
 
 
 _AT_ANY = re.compile(rf"\s*(?:{AT.pattern})\s*")
-_DOT_ANY = re.compile(rf"\s*{OPEN}\s*(?:dot|point|punkt|\.)\s*{CLOSE}\s*|[_-](?:dot|point)[_-]|\s+(?:dot|point)\s+|\s*\.\s*")
+_DOT_ANY = re.compile(rf"\s*{OPEN}\s*(?:dot|point|punkt|\.)\s*{CLOSE}\s*|[_-](?:dot|point)[_-]|\s+(?:dot|point)\s+|\s*[.,]\s*")
 
 
 def normalise(written: str) -> str:

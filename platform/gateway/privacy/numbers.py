@@ -19,6 +19,7 @@ CARDS = re.compile(
     rf"|[0-9]{{5}}{S}[0-9]{{6}}{S}[0-9]{{4}}|[0-9]{{3}}{S}[0-9]{{12}}|[0-9]{{7}}(?:{S}[0-9]{{4}}){{2}}"
     r")(?![0-9a-z])"
 )
+LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:{S}?[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
 BRANDS = (
     ("visa", re.compile(r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})")),
     ("mastercard", re.compile(r"(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}")),
@@ -64,32 +65,46 @@ def luhn(digits: str) -> bool:
     return (sum(map(int, digits[-1::-2])) + sum(map(ODD.__getitem__, digits[-2::-2]))) % 10 == 0
 
 
+def brand_of(digits: str) -> str | None:
+    """Whose card it is; None if it is none."""
+    if not luhn(digits):  # Nine of ten end here.
+        return None
+    return next((name for name, pattern in BRANDS if pattern.fullmatch(digits)), None)
+
+
 def _before(bare: str, start: int, width: int = 40) -> str:
     before = bare[max(0, start - width) : start]
     return before[before.rfind("\n") + 1 :]
 
 
-GROUP_BEFORE = re.compile(r"(?:^|[^0-9a-z/.:-])([0-9a-z]*[0-9][0-9a-z]*)[ ._/-]$")
+GROUP_BEFORE = re.compile(r"(?<![0-9a-z])([0-9a-z]*[0-9][0-9a-z]*)[ ._/-]$")
+DATE_BEFORE = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4} $")
 GROUP_AFTER = re.compile(r"[ ._-][0-9]{4}(?![0-9])")
 
 
 def cards(bare: str) -> Iterator[Hit]:
     for found in CARDS.finditer(bare):
-        written = found[0]
-        digits = NOT_ALNUM.sub("", written)
-        brand = next((name for name, pattern in BRANDS if pattern.fullmatch(digits)), None)
-        start, end = found.span()
-        if brand is None or not luhn(digits):
-            # Groups of four and three more, which may be the code on the back.
-            if len(digits) != 19 or len(written) == 19:
-                continue
-            end -= len(written) - len(written[:-3].rstrip(" ._/-"))
-            digits = digits[:16]
-            brand = next((name for name, pattern in BRANDS if pattern.fullmatch(digits)), None)
-            if brand is None or not luhn(digits):
-                continue
-        if not _is_something_else(bare, start, end, digits):
-            yield Hit(CARD, start, end, brand)
+        yield from _card(bare, found)
+    if any(word in bare for word in ("carte", "card", "cb ", "visa")):
+        for found in LOOSE_CARDS.finditer(bare):
+            if ABOUT_CARDS.search(_before(bare, found.start())):
+                yield from _card(bare, found)
+
+
+def _card(bare: str, found: re.Match[str]) -> Iterator[Hit]:
+    written = found[0]
+    digits = NOT_ALNUM.sub("", written)
+    start, end = found.span()
+    brand = brand_of(digits)
+    if brand is None and len(digits) == 19 and len(written) > 19:
+        # Groups of four and three more, which may be the code on the back.
+        end -= len(written) - len(written[:-3].rstrip(" ._/-"))
+        digits = digits[:16]
+        brand = brand_of(digits)
+    if brand is None:
+        return
+    if not _is_something_else(bare, start, end, digits):
+        yield Hit(CARD, start, end, brand)
 
 
 def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
@@ -104,8 +119,8 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
         return True  # A SIRET, whose first establishments are numbered 00012, 00020…
     if not compact:
         group = GROUP_BEFORE.search(before)
-        size = len(bare[start:end].split(bare[start:end].lstrip("0123456789")[:1], 1)[0])
-        if group is not None and len(group[1]) == size:
+        size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
+        if group is not None and len(group[1]) == size and not DATE_BEFORE.search(before):
             return True
         return size == 4 and GROUP_AFTER.match(bare, end) is not None
     return False
@@ -163,6 +178,13 @@ def _is_nir(value: str) -> bool:
         return False
     if len(value) == 13:
         return month <= 12 and value[0] in "12"
+    number = value[:13]
+    if not number.isdigit():
+        number = number.replace("2a", "19").replace("2b", "18")
+        if not number.isdigit():
+            return False
+    if 97 - int(number) % 97 != int(value[13:]):  # Nearly all that is none ends here.
+        return False
     from stdnum.fr import nir
 
     return bool(nir.is_valid(value.upper()))

@@ -32,6 +32,7 @@ SHAPES = {
     (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9),
 }  # fmt: skip
 ONLY_SPACED = {(1, 9), (1, 3, 3, 3), (2, 8), (2, 2, 2, 4), (3, 3, 4), (2, 2, 3, 3), (2, 3, 2, 3), (2, 3, 3, 2)}
+LOTTERY = re.compile(r"\b(?:loto|lotto|keno|tirage|euromillions?|numeros gagnants|winning numbers)\b[^\n]{0,30}$")
 ABOUT_PHONES = re.compile(
     r"\b(?:tel|telephone|telephoner|phone|mobile|portable|cell|whatsapp|signal|sms|texto|fax|ligne|appele[rz]"
     r"|appelle|joindre|joignable"
@@ -109,7 +110,7 @@ def is_valid(code: str, rest: str) -> bool:
         return True
     if rest[:1] == "0" and len(rest) - 1 in possible and pattern.match(rest, 1):
         return True
-    return len(rest) in {9, 10} and TESTS.fullmatch(code + rest) is not None
+    return len(rest) in {9, 10} and TESTS.fullmatch(code + rest.removeprefix("0")) is not None
 
 
 @lru_cache(maxsize=1)
@@ -165,7 +166,9 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if (shape == (10,) or separators <= {".", "-", "_"}) and bare[found.end() : found.end() + 1] in {"_"}:
         return False
     before = _line(bare, found.start())
-    plain_form = shape == (10,) or "." in separators or digits[1] not in "67"
+    plain_form = shape != (2, 2, 2, 2, 2) or "." in separators or digits[1] not in "67"
+    if LOTTERY.search(before):
+        return False
     return not (plain_form and NOT_A_PHONE.search(before) and not ABOUT_PHONES.search(before))
 
 

@@ -85,6 +85,7 @@ NAMED = re.compile(
     r"|db)[_-]?(?:access[_-]?)?$|[a-z]{2,20}_$",
     re.IGNORECASE,
 )
+COMMAND = re.compile(r"(?<=\s)(?:-u|--user|--proxy-user)[ =][\"']?[\w.@-]{1,64}:([^\s\"']{4,100})")
 PLACEHOLDER = re.compile(
     r"x{4,}|\*{3,}|\.{3,}|your[_\-]|votre|changeme|change_me|placeholder|redacted|<|\$\{|\{\{|_here$|insert|dummy"
     r"|todo|process\.env|os\.environ|getenv",
@@ -101,6 +102,10 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         for begin in PRIVATE_KEY.finditer(text):
             end = PRIVATE_END.search(text, begin.end())
             yield Hit(SECRET, begin.start(), end.end() if end else min(len(text), begin.end() + 4000), "private key")
+    if " -u" in text or "-user" in text:
+        for found in COMMAND.finditer(text):
+            if not PLACEHOLDER.search(found[1]) and found[1].lower() not in {"password", "pass"}:
+                yield Hit(SECRET, found.start(1), found.end(1), "password in a command")
     if ":A" in text:
         for found in TELEGRAM.finditer(text):
             yield Hit(SECRET, found.start(), found.end(), "telegram")

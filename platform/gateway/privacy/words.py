@@ -63,20 +63,20 @@ BARE_AMOUNT = re.compile(
     r"|[1-9][0-9]{3,6})(?:[.,][0-9]{2})?"
     r"(?![0-9a-z%/-])( ?(?:net|brut|gross|annuel|mensuel|par mois|par an|a month|a year|per year|per month|monthly|/mois))?"
 )
+FILLERS = """du de des la le les pour ce cet cette mon ma mes son sa votre notre nos nouveau nouvelle provisoire temporaire
+admin administrateur root wifi wi-fi vpn compte serveur base session messagerie boite mail utilisateur actuel
+actuelle ci-dessous suivant suivante for the my your our his her new old temporary current server account database
+db user email prod production test staging api access acces ssh bancaire carte imprimante site portail intranet
+ordinateur pc telephone router routeur box laptop printer master initial par defaut default suite below here of to
+value is was est etait sera reste devient now maintenant that not pas c'est set changed reset et key cle code app
+application bot service client proxy redis postgres mysql gmail outlook github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
-    r"s?(?: \([^)\n]{0,24}\))?(?:(?: |_|-)(?:du|de|des|la|le|les|l'|d'|pour|ce|cet|cette|mon|ma|son|sa|votre|notre"
-    r"|nouveau|nouvelle|provisoire|temporaire"
-    r"|admin|administrateur|root|wifi|wi-fi|vpn|compte|serveur|base|session|messagerie|mail|utilisateur|actuel"
-    r"|actuelle|ci-dessous|suivant|suivante"
-    r"|for|the|my|your|our|his|her|new|old|temporary|current|server|account|database|db|user|email|prod|production"
-    r"|test|api|access|d'acces|ssh"
-    r"|bancaire|carte|imprimante|site|portail|intranet|ordinateur|pc|telephone|router|routeur|box|laptop|printer"
-    r"|master|initial|par|defaut"
-    r"|default|suite|below|here|of|to|value|is|was|est|etait|sera|reste|devient|now|maintenant|that|not|pas|c'est|ce"
-    r"|set|changed|reset|et"
-    r"|key|cle|code|app|application|bot|service|client|proxy|redis|postgres|mysql|gmail|outlook|github|gitlab|aws|azure)){0,6}"
-    r" ?(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
+    r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'|l')?(?:" + "|".join(map(re.escape, FILLERS)) + r")(?![a-z0-9*@#$!&])){0,7}"
+    r" {0,2}(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
 )
+# Any words, then "is" or a colon: only a value that is plainly one counts there.
+BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera) :?| ?(?P<link>[:=])) ?[\"'«`“( ]{0,3}")
+STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
 LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
 VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
 TECHNICAL = re.compile(
@@ -147,20 +147,30 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
     between = BETWEEN.match(bare, found.end())
     if between is not None:
         link = between["link"] is not None or LINKED.search(bare, found.end(), between.end()) is not None
-        here = between.end()
-        for nth, value in enumerate(VALUES.finditer(text, here, here + 120)):
-            if nth > (2 if between["link"] in {":", "=", "=>", "->"} else 0) or "\n" in text[here : value.start()]:
-                break
-            end = value.end()
-            while end > value.start() and text[end - 1] in ".:?)":
-                end -= 1
-            written = text[value.start() : end]
-            if _is_value(written, bare[value.start() : end], word, link, nth, bare[end : end + 14]):
-                return Hit(VALUE, value.start(), end, "secret")
+        furthest = 2 if between["link"] in {":", "=", "=>", "->", "→"} else 0
+        for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest)):
+            if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
+                return Hit(VALUE, start, end, "secret")
+    bridge = BRIDGE.match(bare, found.end(), found.end() + 90)
+    if bridge is not None:
+        for start, end in _candidates(text, bridge.end(), 0):
+            if STRONG.fullmatch(text[start:end]) and _is_value(text[start:end], bare[start:end], word, True, 0, ""):
+                return Hit(VALUE, start, end, "secret")
     before = REVERSED.search(text, max(0, found.start() - 110), found.start())
     if before is not None and _is_value(before[1], before[1].lower(), word, True, 0, ""):
         return Hit(VALUE, before.start(1), before.end(1), "secret")
     return None
+
+
+def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]]:
+    """The next pieces of the same line, without the punctuation after them."""
+    for nth, value in enumerate(VALUES.finditer(text, here, here + 120)):
+        if nth > furthest or "\n" in text[here : value.start()]:
+            return
+        end = value.end()
+        while end > value.start() and text[end - 1] in ".:?)":
+            end -= 1
+        yield value.start(), end
 
 
 def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: str) -> bool:
