@@ -92,7 +92,9 @@ def main() -> None:
 
     import phonenumbers
 
-    from gateway.privacy import detect, findings_of
+    from gateway.privacy import detect, dialling, findings_of
+
+    dialling.warm()
 
     draw = random.Random(20261126)
     for _ in range(20):

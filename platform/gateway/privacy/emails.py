@@ -28,7 +28,7 @@ LOCAL = re.compile(
     r"(?<![\w.+-])([\w+%'&-](?:[\w.+%'&-]{0,62}[\w+&-])?"
     rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}}) ?$"
 )
-PLAIN_LOCAL = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}$")
+BACKWARDS = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}")  # A plain local part, read from the at sign.
 DOMAIN = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net)(?!\w)))){1,8}(?:xn--[a-z0-9-]{2,40}|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
 )
@@ -68,18 +68,20 @@ def detect(bare: str) -> Iterator[Hit]:
 
 def _plain(bare: str, found: re.Match[str]) -> Hit | None:
     at = found.start()
-    local = PLAIN_LOCAL.search(bare, max(0, at - 64), at)
+    local = BACKWARDS.match(bare[max(0, at - 64) : at][::-1])
     domain = DOMAIN.match(bare, found.end())
     if local is None or domain is None:
         return None
-    start = local.start()
+    start = at - local.end()
     while start < at and bare[start] in ".'&!#$*/=?^`{|}~-%":  # Punctuation before an address is not its own.
         start += 1
     cut = max(bare.rfind(letter, start, at) for letter in "/=?|{}`&")  # …?to=jean@exemple.fr
     start = max(start, cut + 1)
     if start >= at or bare[at - 1] == "." or (start and bare[start - 1] == "@"):
         return None
-    if domain[0].rsplit(".", 1)[-1] in FILES or IN_ADDRESS.search(bare, max(0, start - 120), start):
+    if domain[0].rsplit(".", 1)[-1] in FILES or (
+        "://" in bare[max(0, start - 120) : start] and IN_ADDRESS.search(bare, max(0, start - 120), start)
+    ):
         return None
     after = bare[domain.end() : domain.end() + 2]
     if bare[start:at] in {"git", "hg", "svn"} and (after[:1] in {":", "/"}):

@@ -60,6 +60,12 @@ NOT_ALNUM = re.compile(r"[^0-9a-z]")
 ODD = {str(digit): sum(divmod(2 * digit, 10)) for digit in range(10)}
 
 
+def compact(written: str) -> str:
+    """Letters and digits alone."""
+    joined = written.replace(" ", "")
+    return joined if joined.isalnum() else NOT_ALNUM.sub("", joined)
+
+
 def luhn(digits: str) -> bool:
     """As stdnum.luhn, six times faster."""
     return (sum(map(int, digits[-1::-2])) + sum(map(ODD.__getitem__, digits[-2::-2]))) % 10 == 0
@@ -93,7 +99,7 @@ def cards(bare: str) -> Iterator[Hit]:
 
 def _card(bare: str, found: re.Match[str]) -> Iterator[Hit]:
     written = found[0]
-    digits = NOT_ALNUM.sub("", written)
+    digits = compact(written)
     start, end = found.span()
     brand = brand_of(digits)
     if brand is None and len(digits) == 19 and len(written) > 19:
@@ -112,12 +118,12 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
     about_cards = ABOUT_CARDS.search(before) is not None
     if ABOUT_OTHERS.search(before) and not about_cards:
         return True
-    compact = end - start == len(digits)
+    joined = end - start == len(digits)
     if len(digits) == 13 and not about_cards and _is_ean(digits):
         return True
-    if len(digits) == 14 and not about_cards and compact and luhn(digits[:9]) and digits[9:11] == "00":
+    if len(digits) == 14 and not about_cards and joined and luhn(digits[:9]) and digits[9:11] == "00":
         return True  # A SIRET, whose first establishments are numbered 00012, 00020…
-    if not compact:
+    if not joined:
         group = GROUP_BEFORE.search(before)
         size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
         if group is not None and len(group[1]) == size and not DATE_BEFORE.search(before):
@@ -136,7 +142,7 @@ def ibans(bare: str) -> Iterator[Hit]:
         match = whole.match(bare, found.start()) if whole is not None else None
         if match is None:
             continue
-        value = NOT_ALNUM.sub("", match[0])
+        value = compact(match[0])
         if int("".join(str(int(letter, 36)) for letter in value[4:] + value[:4])) % 97 == 1:
             yield Hit(IBAN, match.start(), match.end(), found[0][:2].upper())
 
@@ -156,7 +162,7 @@ def _iban(country: str) -> re.Pattern[str] | None:
 
 def nirs(bare: str) -> Iterator[Hit]:
     for found in NIRS.finditer(bare):
-        value = NOT_ALNUM.sub("", found[0].replace("cle", "").replace("key", ""))
+        value = compact(found[0].replace("cle", "").replace("key", ""))
         if _is_nir(value):
             if len(value) == 13 and not _is_keyless(bare, found):
                 continue
@@ -164,9 +170,7 @@ def nirs(bare: str) -> Iterator[Hit]:
     called = any(word in bare for word in NIR_HINTS)
     for found in (LOOSE if called else THREES).finditer(bare):
         written = found[0]
-        if _is_nir(NOT_ALNUM.sub("", written)) and (
-            THREES.fullmatch(written) or ABOUT_NIR.search(_before(bare, found.start(), 60))
-        ):
+        if _is_nir(compact(written)) and (THREES.fullmatch(written) or ABOUT_NIR.search(_before(bare, found.start(), 60))):
             yield Hit(NIR, found.start(), found.end())
 
 
@@ -202,10 +206,10 @@ def _is_keyless(bare: str, found: re.Match[str]) -> bool:
 def companies(bare: str) -> Iterator[Hit]:
     """SIREN, SIRET and French VAT numbers: a company's, so off by default."""
     for found in FRENCH_VAT.finditer(bare):
-        value = NOT_ALNUM.sub("", found[0])
+        value = compact(found[0])
         if luhn(value[4:]) and (12 + 3 * (int(value[4:]) % 97)) % 97 == int(value[2:4]):
             yield Hit(VAT, found.start(), found.end())
     for found in COMPANY.finditer(bare):
-        value = NOT_ALNUM.sub("", found[0])
+        value = compact(found[0])
         if luhn(value[:9]) and luhn(value):
             yield Hit(SIRET if len(value) == 14 else SIREN, found.start(), found.end())

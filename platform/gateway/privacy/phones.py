@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from gateway.privacy.dialling import code_of, is_french, is_valid
 from gateway.privacy.findings import PHONE, Hit
-
-if TYPE_CHECKING:
-    from phonenumbers import PhoneMetadata
 
 SEP = r"(?: ?[-./_] ?| {1,2})?"
 NATIONAL = re.compile(
@@ -32,95 +28,23 @@ SHAPES = {
     (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9),
 }  # fmt: skip
 ONLY_SPACED = {(1, 9), (1, 3, 3, 3), (2, 8), (2, 2, 2, 4), (3, 3, 4), (2, 2, 3, 3), (2, 3, 2, 3), (2, 3, 3, 2)}
-LOTTERY = re.compile(r"\b(?:loto|lotto|keno|tirage|euromillions?|numeros gagnants|winning numbers)\b[^\n]{0,30}$")
-ABOUT_PHONES = re.compile(
-    r"\b(?:tel|telephone|telephoner|phone|mobile|portable|cell|whatsapp|signal|sms|texto|fax|ligne|appele[rz]"
-    r"|appelle|joindre|joignable"
-    r"|rappele[rz]|rappelle|contacte[rz]|call|text|reach|numero de portable|wa\.me)\b"
+LOTTERY = frozenset("loto lotto keno tirage euromillion euromillions gagnants winning".split())
+ABOUT_PHONES = frozenset(
+    "tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
+    " appelle joindre joignable"
+    " rappeler rappelez rappelle contacter contactez call text reach wa".split()
 )
-NOT_A_PHONE = re.compile(
-    r"\b(?:commande|cde|order|facture|invoice|colis|suivi|tracking|ref|reference|sku|ean|isbn|issn|article|lot"
-    r"|dossier|ticket|serie"
-    r"|serial|siren|siret|bordereau|bon|devis|contrat|contract|transaction|imei|gtin|version|build|release|firmware|revision|hash"
-    r"|commit|sha|id|identifiant|matricule|timestamp|tirage|loto|keno|parcel|shipment|batch|case|bug|issue|patent"
-    r"|brevet|doi|pid)\b"
-    r"[^0-9\n]{0,14}$"
+# What a run of digits, or of digits in odd groups, is called when it is no phone number.
+NOT_A_PHONE = frozenset(
+    "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot dossier"
+    " ticket serie serial"
+    " siren siret bordereau bon devis contrat contract transaction imei gtin version build release firmware"
+    " revision hash commit sha"
+    " id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
+LETTERS = re.compile("[a-z]+")
+NOT_SEPARATORS = frozenset("0123456789()o")
 COORDINATES = re.compile(r"[0-9.]+\s{0,2}[,;/ ]\s{0,2}[-+]?[0-9]{1,3}\.[0-9]{3,}")
-TESTS = re.compile(
-    r"33639980[0-9]{3}|33639981[0-9]{3}|33639982[0-9]{3}|3363998[0-9]{4}|447700900[0-9]{3}|614915701[0-9]{2}"
-    r"|1[2-9][0-9]{2}55501[0-9]{2}"
-)
-OVERSEAS = ("33", "262", "590", "594", "596", "508")
-
-
-@lru_cache(maxsize=1)
-def _codes() -> frozenset[str]:
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-
-    return frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
-
-
-def _general_lengths(metadata: PhoneMetadata) -> tuple[int, ...]:
-    general = metadata.general_desc
-    return tuple(general.possible_length) if general is not None else ()
-
-
-@lru_cache(maxsize=512)
-def _national(code: str) -> tuple[re.Pattern[str], frozenset[int]]:
-    """Every valid national number behind a country's prefix, and their lengths, from phonenumbers' metadata."""
-    from phonenumbers import PhoneMetadata
-    from phonenumbers.phonenumberutil import region_codes_for_country_code
-
-    patterns: list[str] = []
-    possible: set[int] = set()
-    for region in region_codes_for_country_code(int(code)):
-        if region == "001":
-            metadata = PhoneMetadata.metadata_for_nongeo_region(int(code))
-        else:
-            metadata = PhoneMetadata.metadata_for_region(region)
-        if metadata is None:
-            continue
-        sorts = [metadata.fixed_line, metadata.mobile, metadata.toll_free, metadata.premium_rate, metadata.shared_cost]
-        sorts += [metadata.personal_number, metadata.voip, metadata.pager, metadata.uan, metadata.voicemail]
-        for sort in sorts:
-            if sort is not None and sort.national_number_pattern and sort.national_number_pattern != "NA":
-                possible.update(sort.possible_length or _general_lengths(metadata))
-                patterns.append(sort.national_number_pattern)
-    joined = "|".join(dict.fromkeys(patterns)) or "(?!)"
-    return re.compile(f"(?:{joined})$".replace(r"\d", "[0-9]")), frozenset(possible)
-
-
-def warm() -> None:
-    """Compile every country's grammar (half a second), for a process that would rather not do so within a turn."""
-    for code in _codes():
-        _national(code)
-
-
-def code_of(digits: str) -> str | None:
-    """The country's prefix: no prefix begins another."""
-    codes = _codes()
-    return next((digits[:length] for length in (1, 2, 3) if digits[:length] in codes), None)
-
-
-def is_valid(code: str, rest: str) -> bool:
-    """Whether `rest` is a number of the country, with or without the 0 that one dials at home."""
-    pattern, possible = _national(code)
-    if len(rest) in possible and pattern.match(rest):
-        return True
-    if rest[:1] == "0" and len(rest) - 1 in possible and pattern.match(rest, 1):
-        return True
-    return len(rest) in {9, 10} and TESTS.fullmatch(code + rest.removeprefix("0")) is not None
-
-
-@lru_cache(maxsize=1)
-def _french_pattern() -> re.Pattern[str]:
-    return re.compile("|".join(_national(code)[0].pattern for code in OVERSEAS))
-
-
-def _french(national: str) -> bool:
-    """Ten digits that begin with 0."""
-    return _french_pattern().match(national, 1) is not None or TESTS.fullmatch("33" + national[1:]) is not None
 
 
 def _line(text: str, start: int, width: int = 40) -> str:
@@ -143,33 +67,43 @@ def _part_of_more(bare: str, start: int, end: int, inner: str) -> bool:
 
 
 def _judge_national(bare: str, found: re.Match[str]) -> bool:
-    written = found[0]
+    written, (start, end) = found[0], found.span()
     groups = GROUP.findall(written.replace("o", "0"))
-    digits = "".join(groups)
     shape = tuple(map(len, groups))
-    if shape not in SHAPES and len(shape) != 10:
+    single = shape == (1,) * 10  # 0 6 1 2 3 4 5 6 7 8
+    if shape not in SHAPES and not single:
         return False
-    inner = written.strip("()").replace("o", "")
-    separators = set(inner) - set("0123456789()")
-    if shape == (1,) * 10:
-        return digits[1] in "67" and separators == {" "} and not _part_of_more(bare, found.start(), found.end(), " ")
-    if shape not in SHAPES or (shape in ONLY_SPACED and separators - set(" ") and ")" not in written and shape != (2, 8)):
+    digits = "".join(groups)
+    if not is_french(digits):
         return False
-    if shape == (2, 8) and "." in separators:  # 01.23456789
+    separators = set(written) - NOT_SEPARATORS
+    if single:
+        return digits[1] in "67" and separators == {" "} and not _part_of_more(bare, start, end, " ")
+    if shape in ONLY_SPACED and separators - {" "} and ")" not in written and (shape != (2, 8) or "." in separators):
+        return False  # 01.23456789
+    after = bare[end : end + 1]
+    if (shape == (10,) and after.isalpha()) or (after == "_" and " " not in separators):
         return False
-    if not _french(digits):
+    if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
-    if shape == (10,) and bare[found.end() : found.end() + 1].isalpha():
+    before = LETTERS.findall(_line(bare, start))
+    if not before:
+        return True
+    if not LOTTERY.isdisjoint(before):
         return False
-    if _part_of_more(bare, found.start(), found.end(), "".join(separators)):
-        return False
-    if (shape == (10,) or separators <= {".", "-", "_"}) and bare[found.end() : found.end() + 1] in {"_"}:
-        return False
-    before = _line(bare, found.start())
-    plain_form = shape != (2, 2, 2, 2, 2) or "." in separators or digits[1] not in "67"
-    if LOTTERY.search(before):
-        return False
-    return not (plain_form and NOT_A_PHONE.search(before) and not ABOUT_PHONES.search(before))
+    if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67":
+        return True
+    return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(before)
+
+
+def _called(bare: str, start: int) -> list[str]:
+    """The last words before a number, with no other number between."""
+    near = GROUP.split(_line(bare, start, 24))[-1]
+    return LETTERS.findall(near)
+
+
+def _about_phones(bare: str, start: int) -> bool:
+    return not ABOUT_PHONES.isdisjoint(LETTERS.findall(_line(bare, start)))
 
 
 def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
@@ -178,7 +112,9 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     if bare[start - 1 : start] == "(" and ")" in found[0]:
         start -= 1
     written = found["rest"]
-    trunk = TRUNK.search(written)
+    if code_of(written[:3]) is None and written[:3].isdigit():
+        return None
+    trunk = TRUNK.search(written) if "(" in written else None
     if trunk is not None:
         written = written[: trunk.start()] + " " * (trunk.end() - trunk.start()) + written[trunk.end() :]
     groups = [(group[0], group.end()) for group in GROUP.finditer(written)]
@@ -196,7 +132,7 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
         end = first + groups[count - 1][1]
         if count == len(groups) and bare[end : end + 1].isalpha() and len(groups) == 1:
             return None
-        if zeroes and code != "33" and len(groups) == 1 and not ABOUT_PHONES.search(_line(bare, start)):
+        if zeroes and code != "33" and len(groups) == 1 and not _about_phones(bare, start):
             return None  # A reference padded with zeroes.
         if written.count(".") == 1 and not {" ", "-", "/"} & set(written) and COORDINATES.match(bare, first):
             return None
@@ -221,8 +157,8 @@ def detect(bare: str) -> Iterator[Hit]:
     if "33" in bare:
         for found in WITHOUT_PLUS.finditer(bare):
             groups = tuple(map(len, GROUP.findall(found[0])))
-            about = ABOUT_PHONES.search(_line(bare, found.start()))
-            if (groups == (2, 1, 2, 2, 2, 2) or about) and _french("0" + "".join(GROUP.findall(found[0]))[2:]):
+            about = _about_phones(bare, found.start())
+            if (groups == (2, 1, 2, 2, 2, 2) or about) and is_french("0" + "".join(GROUP.findall(found[0]))[2:]):
                 yield Hit(PHONE, found.start(), found.end(), "+33")
 
 
