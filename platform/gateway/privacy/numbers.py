@@ -52,6 +52,11 @@ NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
 IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.))[a-z][ .-]{0,2}[0-9] ?[0-9](?=[ .-]{0,2}[0-9a-z])")
+COUNTRIES = frozenset(
+    "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
+    " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
+    " se si sk sm so st sv tl tn tr ua va vg xk ye".split()
+)
 STRUCTURE = re.compile(r"([0-9]+)!?([nac])")
 CLASSES = {"n": "[0-9]", "a": "[a-z]", "c": "[0-9a-z]"}
 COMPANY = re.compile(rf"(?<![0-9a-z])(?:[0-9]{{3}}{S}?[0-9]{{3}}{S}?[0-9]{{3}})(?P<nic>{S}?[0-9]{{3}} ?[0-9]{{2}})?(?![0-9a-z])")
@@ -138,13 +143,14 @@ def _is_ean(digits: str) -> bool:
 
 def ibans(bare: str) -> Iterator[Hit]:
     for found in IBANS.finditer(bare):
-        whole = _iban(found[0][:2])
+        country = found[0][:2]
+        whole = _iban(country) if country in COUNTRIES else None
         match = whole.match(bare, found.start()) if whole is not None else None
         if match is None:
             continue
         value = compact(match[0])
         if int("".join(str(int(letter, 36)) for letter in value[4:] + value[:4])) % 97 == 1:
-            yield Hit(IBAN, match.start(), match.end(), found[0][:2].upper())
+            yield Hit(IBAN, match.start(), match.end(), country.upper())
 
 
 @lru_cache(maxsize=1024)

@@ -23,8 +23,9 @@ LONGEST = 500
 SECONDS_AT_SAVE = 0.05
 SECONDS_AT_USE = 0.1
 SECONDS_PER_CHARACTER = 2e-6  # Beyond the fixed limit, so that a large attachment has its fair time.
-_UNBOUNDED = re.compile(r"[*+]|\{[0-9]*,\}|\{[0-9]*,?[0-9]{3,}\}")
+_UNBOUNDED = re.compile(r"[*+]|\{[0-9]*,\}|\{[0-9]*,?[0-9]{2,}\}")
 _REPEATED = re.compile(r"[*+]|\{[0-9]*,[0-9]*\}|\{(?:[2-9]|[0-9]{2,})\}")
+_NEIGHBOURS = re.compile(r"(\\.|\[[^\]]*\]|[^\\\[\]()])[*+]\??\1[*+]")  # `.*.*`, `\s*\s*`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,10 @@ def check(extra: ExtraPattern) -> None:
             compiled = _compiled(extra.pattern)
     except (re.error, regex.error, RecursionError, OverflowError, Warning) as error:
         raise InvalidPattern(str(error), field=field) from error
-    if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]|\(\?P=|\(\?\(", extra.pattern):
-        raise InvalidPattern("References to groups are not allowed", field=field)
-    if _repeats_a_repetition(extra.pattern):
-        raise PatternTooSlow("A repeated group holds a repetition: this can take for ever", field=field)
+    if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]|\(\?P=|\(\?\(|\{[^}]*[a-z<=][^}]*\}", extra.pattern):
+        raise InvalidPattern("References to groups, and letters in braces, are not allowed", field=field)
+    if _repeats_a_repetition(extra.pattern) or _NEIGHBOURS.search(extra.pattern):
+        raise PatternTooSlow("A repetition within a repetition, or beside its like, can take for ever", field=field)
     try:
         if compiled.search("", timeout=SECONDS_AT_SAVE):
             raise InvalidPattern("The pattern matches the empty text", field=field)

@@ -59,6 +59,7 @@ SHAPES: tuple[tuple[str, str], ...] = (
 KEY = re.compile("|".join(f"(?P<{name}>{shape})" for name, shape in SHAPES))
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]: ")
 PRIVATE_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: [0-9a-f]{40,64}")
+LONGEST_KEY = 16_000  # A PEM of 8,192 bits has 6,400 characters.
 URL_PASSWORD = re.compile(r"://([^\s:/@?#\[\]\"'<>]{0,100}):([^\s/@\"'<>]{1,200})@(?=[\w\[])")
 URL_QUERY = re.compile(
     r"[?&;](?:api_?key|apikey|key|token|access_?token|refresh_?token|auth|auth_?token|secret|client_secret|password"
@@ -99,9 +100,7 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
     if "://" in text or "?" in text or "&" in text:
         yield from _addresses(text)
     if "PRIVATE KEY" in text or "PuTTY" in text:
-        for begin in PRIVATE_KEY.finditer(text):
-            end = PRIVATE_END.search(text, begin.end())
-            yield Hit(SECRET, begin.start(), end.end() if end else min(len(text), begin.end() + 4000), "private key")
+        yield from _private_keys(text)
     if " -u" in text or "-user" in text:
         for found in COMMAND.finditer(text):
             if not PLACEHOLDER.search(found[1]) and found[1].lower() not in {"password", "pass"}:
@@ -120,6 +119,15 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
                 continue
             if _random(found[1], 2.5) and any(letter.isdigit() for letter in found[1]):
                 yield Hit(SECRET, found.start(1), found.end(1), "assigned")
+
+
+def _private_keys(text: str) -> Iterator[Hit]:
+    """Whole blocks; of one without its end, what may belong to it."""
+    at = 0
+    while (begin := PRIVATE_KEY.search(text, at)) is not None:
+        end = PRIVATE_END.search(text, begin.end(), begin.end() + LONGEST_KEY)
+        at = end.end() if end else min(len(text), begin.end() + LONGEST_KEY // 4)
+        yield Hit(SECRET, begin.start(), at, "private key")
 
 
 NEXT_START = re.compile(r"[_.\-](?=[A-Za-z0-9])")

@@ -36,13 +36,26 @@ def broken(number: str) -> str:
 
 
 def card() -> str:
-    prefix, length = DRAW.choice([("4970", 16), ("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("37", 15), ("34", 15), ("3530", 16), ("6011", 16)])
+    prefix, length = DRAW.choice(
+        [("4970", 16), ("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("37", 15), ("34", 15), ("3530", 16), ("6011", 16)]
+    )
     return luhn_complete(prefix + digits(length - 1 - len(prefix)))
 
 
 def iban() -> str:
     country, body = DRAW.choice(
-        [("FR", digits(23)), ("FR", digits(10) + "0A1" + digits(10)), ("DE", digits(18)), ("BE", digits(12)), ("ES", digits(20)), ("GB", "NWBK" + digits(14)), ("IT", "X" + digits(22)), ("NL", "ABNA" + digits(10)), ("CH", digits(17)), ("LU", digits(16))]
+        [
+            ("FR", digits(23)),
+            ("FR", digits(10) + "0A1" + digits(10)),
+            ("DE", digits(18)),
+            ("BE", digits(12)),
+            ("ES", digits(20)),
+            ("GB", "NWBK" + digits(14)),
+            ("IT", "X" + digits(22)),
+            ("NL", "ABNA" + digits(10)),
+            ("CH", digits(17)),
+            ("LU", digits(16)),
+        ]
     )
     number = int("".join(str(int(letter, 36)) for letter in body + country + "00"))
     return f"{country}{98 - number % 97:02}{body}"
@@ -89,13 +102,33 @@ def phone_spellings(number: str) -> list[str]:
 
 
 def iban_spellings(number: str) -> list[str]:
-    return [number, fours(number), fours(number).lower(), number.lower(), fours(number, "-"), fours(number, "\u00a0"), fours(number, "."), number[:2] + " " + fours(number[2:]), "\u200b".join(fours(number))]
+    return [
+        number,
+        fours(number),
+        fours(number).lower(),
+        number.lower(),
+        fours(number, "-"),
+        fours(number, "\u00a0"),
+        fours(number, "."),
+        number[:2] + " " + fours(number[2:]),
+        "\u200b".join(fours(number)),
+    ]
 
 
 def card_spellings(number: str) -> list[str]:
     if len(number) == 15:
         return [number, f"{number[:4]} {number[4:10]} {number[10:]}", f"{number[:4]}-{number[4:10]}-{number[10:]}", wide(number)]
-    return [number, fours(number), fours(number, "-"), fours(number, "."), fours(number, "\u00a0"), wide(fours(number)), fours(number, "  "), number[:8] + " " + number[8:], "\u200b".join(number)]
+    return [
+        number,
+        fours(number),
+        fours(number, "-"),
+        fours(number, "."),
+        fours(number, "\u00a0"),
+        wide(fours(number)),
+        fours(number, "  "),
+        number[:8] + " " + number[8:],
+        "\u200b".join(number),
+    ]
 
 
 def nir_spellings(number: str) -> list[str]:
@@ -103,12 +136,21 @@ def nir_spellings(number: str) -> list[str]:
     grouped = " ".join(part for part in cut if part)
     spellings = [grouped, grouped.replace(" ", "."), grouped.replace(" ", "-"), grouped.replace(" ", "\u00a0"), grouped.lower()]
     if number[13:]:
-        spellings += [number, number[:13] + " " + number[13:], " ".join(cut[:-1]) + " / " + cut[-1], " ".join(cut[:-1]) + " clé " + cut[-1], wide(grouped)]
+        spellings += [
+            number,
+            number[:13] + " " + number[13:],
+            " ".join(cut[:-1]) + " / " + cut[-1],
+            " ".join(cut[:-1]) + " clé " + cut[-1],
+            wide(grouped),
+        ]
     return spellings
 
 
 def email_spellings() -> list[str]:
-    first, last = DRAW.choice("jean marie paul luc anne zoe karim lea hugo ines".split()), DRAW.choice("dupont martin durand leroy petit moreau".split())
+    first, last = (
+        DRAW.choice("jean marie paul luc anne zoe karim lea hugo ines".split()),
+        DRAW.choice("dupont martin durand leroy petit moreau".split()),
+    )
     name = f"{first}.{last}"
     return [
         f"{name}@exemple.fr", f"{name}{DRAW.randint(1, 99)}@mail.example.com", f"{name.upper()}@EXEMPLE.FR", f"{first}+achats@example.org", f"{name} [at] exemple [point] fr",
@@ -119,11 +161,40 @@ def email_spellings() -> list[str]:
 
 
 FRAMES = {
-    "phone": ["Appelez-moi au {} demain.", "Mon numéro : {}", "Call me on {}, please", "tél {}", "Son portable c'est le {} je crois", "{}", "Contact: {} (after 6pm)", "Rappelle Zoé au {}, merci"],
-    "email": ["Écris à {} pour la suite", "Send it to {}", "{}", "Contact : {}", "Adresse de Paul : {}, à ne pas diffuser", "cc {} please"],
-    "card": ["Ma carte est {}", "Pay with {} please", "CB {} exp 12/27", "{}", "Numéro de carte : {}", "the card {} was declined"],
+    "phone": [
+        "Appelez-moi au {} demain.",
+        "Mon numéro : {}",
+        "Call me on {}, please",
+        "tél {}",
+        "Son portable c'est le {} je crois",
+        "{}",
+        "Contact: {} (after 6pm)",
+        "Rappelle Zoé au {}, merci",
+    ],
+    "email": [
+        "Écris à {} pour la suite",
+        "Send it to {}",
+        "{}",
+        "Contact : {}",
+        "Adresse de Paul : {}, à ne pas diffuser",
+        "cc {} please",
+    ],
+    "card": [
+        "Ma carte est {}",
+        "Pay with {} please",
+        "CB {} exp 12/27",
+        "{}",
+        "Numéro de carte : {}",
+        "the card {} was declined",
+    ],
     "iban": ["Virement sur {}", "My IBAN is {}", "RIB : {}", "{}", "Remboursez-moi sur le compte {} merci"],
-    "nir": ["Numéro de sécu : {}", "NIR {}", "Mon n° de sécurité sociale est {}", "French social security number {}", "assurée {} depuis 2010"],
+    "nir": [
+        "Numéro de sécu : {}",
+        "NIR {}",
+        "Mon n° de sécurité sociale est {}",
+        "French social security number {}",
+        "assurée {} depuis 2010",
+    ],
 }
 
 
@@ -158,9 +229,15 @@ def drawn() -> list[tuple[str, list[str]]]:
             (f"Position : {DRAW.randint(41, 51)}.{digits(6)}, {DRAW.randint(0, 7)}.{digits(6)}", []),
             (f"SIRET {luhn_complete('8' + digits(7))} 000{DRAW.randint(10, 99)}", []),
             (f"sha256:{DRAW.getrandbits(256):064x}", []),
-            (f"version {DRAW.randint(1, 20)}.{DRAW.randint(0, 40)}.{DRAW.randint(0, 900)} du {DRAW.randint(1, 28):02}/{DRAW.randint(1, 12):02}/2026", []),
+            (
+                f"version {DRAW.randint(1, 20)}.{DRAW.randint(0, 40)}.{DRAW.randint(0, 900)} du {DRAW.randint(1, 28):02}/{DRAW.randint(1, 12):02}/2026",
+                [],
+            ),
             (f"ticket #{digits(6)} / build {digits(8)}.{digits(2)}", []),
-            (f"{DRAW.getrandbits(32):08x}-{DRAW.getrandbits(16):04x}-4{DRAW.getrandbits(12):03x}-a{DRAW.getrandbits(12):03x}-{DRAW.getrandbits(48):012x}", []),
+            (
+                f"{DRAW.getrandbits(32):08x}-{DRAW.getrandbits(16):04x}-4{DRAW.getrandbits(12):03x}-a{DRAW.getrandbits(12):03x}-{DRAW.getrandbits(48):012x}",
+                [],
+            ),
         ]
     return lines
 
