@@ -30,7 +30,8 @@ LOCAL = re.compile(
 )
 BACKWARDS = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}")  # A plain local part, read from the at sign.
 DOMAIN = re.compile(
-    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net)(?!\w)))){1,8}(?:xn--[a-z0-9-]{2,40}|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net)(?!\w)))){1,8}(?:xn--[a-z0-9-]{2,40}"
+    r"|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
 )
 SPACED_DOMAIN = re.compile(rf" ?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
 FILES = frozenset(
@@ -101,9 +102,9 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
         return None
     if sign == "@":
         before, after = bare[at - 1] == " ", bare[found.end() : found.end() + 1] == " "
-        if ending not in ENDINGS or name in NOT_PEOPLE or before != after:
+        if ending not in ENDINGS or name in NOT_PEOPLE or (before and not after):
             return None  # "hello @jean.fr" is a mention.
-        if not before and "." in domain[1] and not re.search(r" \.|\. |\(", domain[1]):
+        if not before and not after and "." in domain[1] and not re.search(r" \.|\. |\(", domain[1]):
             return None  # Not spelled out, so it was judged as it is.
     elif sign == "chez":
         if ending not in ENDINGS or written_dot or not any(mark in name for mark in "._"):

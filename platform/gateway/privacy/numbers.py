@@ -12,7 +12,7 @@ S = r"(?: ?[-./_] ?| {1,3})"
 CARDS = re.compile(
     r"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:"
     r"[0-9]{12,18}"
-    rf"|[0-9]{{3}}(?:{S}[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
+    rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|(?<=3)[0689][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{4}}|(?<=3)[0689][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{2}}"
     rf"|[0-9](?:{S}[0-9]{{2}}){{7}}|(?: [0-9]){{15}}|[0-9]{{7}}{S}[0-9]{{8}}|[0-9]{{5}}{S}[0-9]{{10}}"
@@ -51,7 +51,7 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.))[a-z][ .-]{0,2}[0-9] ?[0-9](?=[ .-]{0,2}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.))[a-z][ .-]{0,2}[0-9] ?[0-9](?=[ ./-]{0,2}[0-9a-z])")
 COUNTRIES = frozenset(
     "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
     " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
@@ -162,7 +162,7 @@ def _iban(country: str) -> re.Pattern[str] | None:
     structure = parts[0][1].get("bban") if parts else None
     if not structure:
         return None
-    body = "".join(rf"(?:[ ._-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
+    body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
     return re.compile(rf"{country}[ .-]{{0,2}}[0-9] ?[0-9]{body}(?![0-9a-z])")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from gateway.privacy.dialling import code_of, is_french, is_valid
 from gateway.privacy.findings import PHONE, Hit
 
-SEP = r"(?: ?[-./_] ?| {1,2})?"
+SEP = r"(?: ?[-./_] ?| {1,2}|\t)?"
 NATIONAL = re.compile(
     rf"[0o](?:(?<![0-9a-z+][0o])|(?<=tel[0o])|(?<=mob[0o])|(?<=port[0o]))(?<![0-9][.,][0o])(?:(?<=0)|(?=[67]))"
     rf"\)?{SEP}[1-9]\)?(?:{SEP}[0-9]){{8}}(?![0-9])"
@@ -25,9 +25,9 @@ GROUP = re.compile(r"[0-9]+")
 # How the ten digits of a French number are grouped; dates, coordinates and references are grouped otherwise.
 SHAPES = {
     (10,), (2, 2, 2, 2, 2), (4, 2, 2, 2), (4, 3, 3), (4, 6), (2, 8), (2, 4, 4), (2, 3, 3, 2), (2, 2, 3, 3), (2, 3, 2, 3),
-    (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9),
+    (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9), (1, 3, 2, 2, 2),
 }  # fmt: skip
-ONLY_SPACED = {(1, 9), (1, 3, 3, 3), (2, 8), (2, 2, 2, 4), (3, 3, 4), (2, 2, 3, 3), (2, 3, 2, 3), (2, 3, 3, 2)}
+ONLY_SPACED = {(1, 9), (1, 3, 2, 2, 2), (1, 3, 3, 3), (2, 8), (2, 2, 2, 4), (3, 3, 4), (2, 2, 3, 3), (2, 3, 2, 3), (2, 3, 3, 2)}
 LOTTERY = frozenset("loto lotto keno tirage euromillion euromillions gagnants winning".split())
 ABOUT_PHONES = frozenset(
     "tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
@@ -42,9 +42,15 @@ NOT_A_PHONE = frozenset(
     " revision hash commit sha"
     " id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
+REFERENCE = re.compile(r"[0-9][-/_]$")
 LETTERS = re.compile("[a-z]+")
 NOT_SEPARATORS = frozenset("0123456789()o")
 COORDINATES = re.compile(r"[0-9.]+\s{0,2}[,;/ ]\s{0,2}[-+]?[0-9]{1,3}\.[0-9]{3,}")
+
+
+def is_ean(digits: str) -> bool:
+    """Whether the check digit is that of a product's number."""
+    return (sum(map(int, digits[-1::-2])) + 3 * sum(map(int, digits[-2::-2]))) % 10 == 0
 
 
 def _line(text: str, start: int, width: int = 40) -> str:
@@ -53,14 +59,14 @@ def _line(text: str, start: int, width: int = 40) -> str:
     return before[before.rfind("\n") + 1 :]
 
 
-INSIDE = re.compile(r"(?:^|[^0-9a-z_:/.-])[0-9]{1,4}[ ._/-]$|[0-9]-$")
-MORE = re.compile(r"([ ._/-])[0-9]{2}(?![0-9:/h%])(?! ?(?:rue|avenue|av|bd|boulevard|ans|euros?|h|min|place|allee|chemin)\b)")
+INSIDE = re.compile(r"(?:^|[^0-9a-z_:/.-])[0-9]{1,4}[ ._/\t-]$|[0-9]-$")
+MORE = re.compile(r"([ ._/\t-])[0-9]{2}(?![0-9:/h%])(?! ?(?:rue|avenue|av|bd|boulevard|ans|euros?|h|min|place|allee|chemin)\b)")
 
 
 def _part_of_more(bare: str, start: int, end: int, inner: str) -> bool:
     """Whether the digits go on before or after, separated as they are inside: then it is a longer number."""
     before = bare[max(0, start - 12) : start]
-    if before and before[-1] in " ._/-" and before[-1] in (inner or " ") and INSIDE.search(before):
+    if before and before[-1] in " ._/-\t" and before[-1] in (inner or " ") and INSIDE.search(before):
         return True
     after = MORE.match(bare, end)
     return after is not None and bool(inner) and after[1] in inner
@@ -81,8 +87,12 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
         return digits[1] in "67" and separators == {" "} and not _part_of_more(bare, start, end, " ")
     if shape in ONLY_SPACED and separators - {" "} and ")" not in written and (shape != (2, 8) or "." in separators):
         return False  # 01.23456789
+    if "\t" in separators and (shape != (2, 2, 2, 2, 2) or digits[1] not in "67"):
+        return False  # Columns of a table.
     after = bare[end : end + 1]
     if (shape == (10,) and after.isalpha()) or (after == "_" and " " not in separators):
+        return False
+    if shape == (10,) and REFERENCE.search(bare, max(0, start - 2), start):
         return False
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
@@ -132,12 +142,19 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
         end = first + groups[count - 1][1]
         if count == len(groups) and bare[end : end + 1].isalpha() and len(groups) == 1:
             return None
-        if zeroes and code != "33" and len(groups) == 1 and not _about_phones(bare, start):
-            return None  # A reference padded with zeroes.
+        if zeroes and code != "33" and len(groups) == 1 and _is_padded(bare, start, code, every):
+            return None
         if written.count(".") == 1 and not {" ", "-", "/"} & set(written) and COORDINATES.match(bare, first):
             return None
         return Hit(PHONE, start, end, f"+{code}")
     return None
+
+
+def _is_padded(bare: str, start: int, code: str, digits: str) -> bool:
+    """Whether 00 and digits without a gap are rather a reference padded with zeroes."""
+    if _about_phones(bare, start):
+        return False
+    return code in {"1", "7"} or not NOT_A_PHONE.isdisjoint(_called(bare, start)) or is_ean("00" + digits)
 
 
 def detect(bare: str) -> Iterator[Hit]:

@@ -21,7 +21,7 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("google", rf"AIza{_W}{{35}}(?!{_W})|ya29\.{_W}{{20,500}}|GOCSPX-{_W}{{24,40}}"),
     ("sendgrid", rf"SG\.{_W}{{16,32}}\.{_W}{{32,64}}"),
     ("twilio", r"SK[0-9a-f]{32}(?![0-9A-Za-z])"),
-    ("mailgun", r"key-[0-9a-f]{32}(?![0-9A-Za-z])"),
+    ("mailgun", r"key-[0-9a-z]{32}(?![0-9A-Za-z])"),
     ("npm", r"npm_[A-Za-z0-9]{36}"),
     ("pypi", rf"pypi-{_W}{{50,300}}"),
     ("huggingface", r"(?:hf|api_org)_[A-Za-z0-9]{30,45}"),

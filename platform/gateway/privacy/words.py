@@ -63,13 +63,14 @@ BARE_AMOUNT = re.compile(
     r"|[1-9][0-9]{3,6})(?:[.,][0-9]{2})?"
     r"(?![0-9a-z%/-])( ?(?:net|brut|gross|annuel|mensuel|par mois|par an|a month|a year|per year|per month|monthly|/mois))?"
 )
-FILLERS = """du de des la le les pour ce cet cette mon ma mes son sa votre notre nos nouveau nouvelle provisoire temporaire
-admin administrateur root wifi wi-fi vpn compte serveur base session messagerie boite mail utilisateur actuel
-actuelle ci-dessous suivant suivante for the my your our his her new old temporary current server account database
-db user email prod production test staging api access acces ssh bancaire carte imprimante site portail intranet
-ordinateur pc telephone router routeur box laptop printer master initial par defaut default suite below here of to
-value is was est etait sera reste devient now maintenant that not pas c'est set changed reset et key cle code app
-application bot service client proxy redis postgres mysql gmail outlook github gitlab aws azure secret secrete""".split()
+FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les pour ce cet cette mon ma mes son sa votre notre
+nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
+messagerie boite mail utilisateur actuel actuelle ci-dessous suivant suivante for the my your our his her new old
+temporary current server account database db user email prod production test staging api access acces ssh bancaire
+carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial par
+defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
+set changed reset et key cle code app application bot service client proxy redis postgres mysql gmail outlook
+github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
     r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'|l')?(?:" + "|".join(map(re.escape, FILLERS)) + r")(?![a-z0-9*@#$!&])){0,7}"
     r" {0,2}(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
@@ -79,6 +80,9 @@ BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|se
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
 LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
 VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
+PAIRED = frozenset({"identifiant", "login", "credential"})  # A name, then its password.
+PHRASES = _split("pass phrase|passphrase|phrase secrete|seed phrase|recovery phrase|phrase de recuperation")
+PHRASE = re.compile(r"[^\s\"»”]+(?: [^\s\"»”]+){2,23}")
 TECHNICAL = re.compile(
     r"(?:sha|md|rsa|aes|rfc|iso|utf|base|argon|bcrypt|oauth|erc|x|ed|rs|hs|es|wpa|ipv|http|tls|ssl|saml|oidc|fido"
     r"|web|cve|gpt|claude|llama|v|jwt|jws|pkcs"
@@ -87,7 +91,8 @@ TECHNICAL = re.compile(
     r"[-_.]?[0-9]{1,5}[a-z]?(?:[-_.][0-9a-z]{1,4})?"
     r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
     r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
-    r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|https?:.*|www\..*|[a-z_]+\(.*"
+    r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|1password|[&?;].*"
+    r"|https?:.*|www\..*|[a-z_]+\(.*"
 )
 COUNTED = re.compile(
     r" ?(?:caractere|character|char|digit|chiffre|lettre|letter|symbol|jour|day|mois|month|minute|heure|hour|fois"
@@ -147,7 +152,10 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
     between = BETWEEN.match(bare, found.end())
     if between is not None:
         link = between["link"] is not None or LINKED.search(bare, found.end(), between.end()) is not None
-        furthest = 2 if between["link"] in {":", "=", "=>", "->", "→"} else 0
+        furthest = 2 if word in PAIRED and between["link"] in {":", "=", "=>", "->", "→"} else 0
+        phrase = PHRASE.match(text, between.end()) if word in PHRASES and between["link"] else None
+        if phrase is not None:
+            return Hit(VALUE, phrase.start(), phrase.end(), "secret")
         for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest)):
             if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
                 return Hit(VALUE, start, end, "secret")
@@ -175,6 +183,8 @@ def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]
 
 def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: str) -> bool:
     digits = sum(letter in "0123456789" for letter in written)
+    if word in DIGITS_ONLY and digits and not written.strip("0123456789#*"):  # 3591#
+        return 3 <= digits <= 8 and not COUNTED.match(after)
     if digits == len(written):
         if COUNTED.match(after) or nth or after[:1] == "%":
             return False
