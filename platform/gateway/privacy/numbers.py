@@ -51,7 +51,7 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.))[a-z][ .-]{0,2}[0-9] ?[0-9](?=[ ./-]{0,2}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.))[a-z][ .-]?[0-9] ?[0-9](?=[ ./-]{0,2}[0-9a-z])")
 COUNTRIES = frozenset(
     "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
     " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
@@ -90,6 +90,8 @@ def _before(bare: str, start: int, width: int = 40) -> str:
 
 GROUP_BEFORE = re.compile(r"(?<![0-9a-z])([0-9a-z]*[0-9][0-9a-z]*)[ ._/-]$")
 DATE_BEFORE = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4} $")
+REFERENCE = re.compile(r"[0-9][-_/]$")
+MORE = re.compile(r"[ ._-]{1,2}[0-9]")
 GROUP_AFTER = re.compile(r"[ ._-][0-9]{4}(?![0-9])")
 
 
@@ -128,13 +130,15 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
         return True
     if len(digits) == 14 and not about_cards and joined and luhn(digits[:9]) and digits[9:11] == "00":
         return True  # A SIRET, whose first establishments are numbered 00012, 00020…
-    if not joined:
-        group = GROUP_BEFORE.search(before)
-        size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
-        if group is not None and len(group[1]) == size and not DATE_BEFORE.search(before):
-            return True
-        return size == 4 and GROUP_AFTER.match(bare, end) is not None
-    return False
+    if joined:
+        return REFERENCE.search(before) is not None
+    group = GROUP_BEFORE.search(before)
+    size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
+    if size <= 2:  # A list of small numbers?
+        return group is not None or MORE.match(bare, end) is not None
+    if group is not None and len(group[1]) == size and not DATE_BEFORE.search(before):
+        return True
+    return size == 4 and GROUP_AFTER.match(bare, end) is not None
 
 
 def _is_ean(digits: str) -> bool:
@@ -163,13 +167,15 @@ def _iban(country: str) -> re.Pattern[str] | None:
     if not structure:
         return None
     body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
-    return re.compile(rf"{country}[ .-]{{0,2}}[0-9] ?[0-9]{body}(?![0-9a-z])")
+    return re.compile(rf"{country}[ .-]?[0-9] ?[0-9]{body}(?![0-9a-z])")
 
 
 def nirs(bare: str) -> Iterator[Hit]:
     for found in NIRS.finditer(bare):
         value = compact(found[0].replace("cle", "").replace("key", ""))
         if _is_nir(value):
+            if value[0] not in "12" and not ABOUT_NIR.search(_before(bare, found.start(), 60)):
+                continue  # Numbers given for a time; cards and telephones' serial numbers begin so, too.
             if len(value) == 13 and not _is_keyless(bare, found):
                 continue
             yield Hit(NIR, found.start(), found.end(), "" if len(value) == 15 else "no key")

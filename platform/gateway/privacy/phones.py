@@ -42,7 +42,8 @@ NOT_A_PHONE = frozenset(
     " revision hash commit sha"
     " id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
-REFERENCE = re.compile(r"[0-9][-/_]$")
+REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")
+COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
 LETTERS = re.compile("[a-z]+")
 NOT_SEPARATORS = frozenset("0123456789()o")
 COORDINATES = re.compile(r"[0-9.]+\s{0,2}[,;/ ]\s{0,2}[-+]?[0-9]{1,3}\.[0-9]{3,}")
@@ -90,9 +91,9 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if "\t" in separators and (shape != (2, 2, 2, 2, 2) or digits[1] not in "67"):
         return False  # Columns of a table.
     after = bare[end : end + 1]
-    if (shape == (10,) and after.isalpha()) or (after == "_" and " " not in separators):
+    if after == "_" and " " not in separators:
         return False
-    if shape == (10,) and REFERENCE.search(bare, max(0, start - 2), start):
+    if shape != (2, 2, 2, 2, 2) and (after.isalpha() or REFERENCE.search(bare, max(0, start - 12), start)):
         return False
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
@@ -133,6 +134,10 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     code = code_of(every)
     if code is None:
         return None
+    if len(groups[0][0]) < len(code):  # 005 823 422
+        return None
+    if zeroes and len(every) == 8 and len(groups) == 4:  # 00 12 34 56 78
+        return None
     size = len(every)
     for count in range(len(groups), 0, -1):
         digits = every[:size]
@@ -144,7 +149,9 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
             return None
         if zeroes and code != "33" and len(groups) == 1 and _is_padded(bare, start, code, every):
             return None
-        if written.count(".") == 1 and not {" ", "-", "/"} & set(written) and COORDINATES.match(bare, first):
+        if written.count(".") == 1 and (
+            COORDINATES.match(bare, first) or COORDINATE_BEFORE.search(bare, max(0, start - 20), start)
+        ):
             return None
         return Hit(PHONE, start, end, f"+{code}")
     return None
@@ -154,7 +161,7 @@ def _is_padded(bare: str, start: int, code: str, digits: str) -> bool:
     """Whether 00 and digits without a gap are rather a reference padded with zeroes."""
     if _about_phones(bare, start):
         return False
-    return code in {"1", "7"} or not NOT_A_PHONE.isdisjoint(_called(bare, start)) or is_ean("00" + digits)
+    return code in {"1", "7"} or len(digits) < 10 or not NOT_A_PHONE.isdisjoint(_called(bare, start)) or is_ean("00" + digits)
 
 
 def detect(bare: str) -> Iterator[Hit]:
@@ -175,7 +182,8 @@ def detect(bare: str) -> Iterator[Hit]:
         for found in WITHOUT_PLUS.finditer(bare):
             groups = tuple(map(len, GROUP.findall(found[0])))
             about = _about_phones(bare, found.start())
-            if (groups == (2, 1, 2, 2, 2, 2) or about) and is_french("0" + "".join(GROUP.findall(found[0]))[2:]):
+            alone = groups == (2, 1, 2, 2, 2, 2) and not _part_of_more(bare, found.start(), found.end(), " ")
+            if (alone or about) and is_french("0" + "".join(GROUP.findall(found[0]))[2:]):
                 yield Hit(PHONE, found.start(), found.end(), "+33")
 
 

@@ -130,7 +130,7 @@ def _private_keys(text: str) -> Iterator[Hit]:
         yield Hit(SECRET, begin.start(), at, "private key")
 
 
-NEXT_START = re.compile(r"[_.\-](?=[A-Za-z0-9])")
+NEXT_START = re.compile(r"[_.](?=[A-Za-z0-9])")
 
 
 def _keys(text: str, candidate: re.Match[str]) -> Iterator[Hit]:

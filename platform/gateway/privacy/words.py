@@ -149,6 +149,9 @@ def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -
 
 
 def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None:
+    before, after = bare[max(0, found.start() - 2) : found.start()], bare[found.end() : found.end() + 1]
+    if after not in {":", "="} and (after in {"-", "/"} or before[-1:] == "/" or (before[-1:] == "-" and before != "--")):
+        return None  # Words of an address: /mon-token-2024
     between = BETWEEN.match(bare, found.end())
     if between is not None:
         link = between["link"] is not None or LINKED.search(bare, found.end(), between.end()) is not None
