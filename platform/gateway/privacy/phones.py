@@ -142,7 +142,7 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     for count in range(len(groups), 0, -1):
         digits = every[:size]
         size -= len(groups[count - 1][0])
-        if not is_valid(code, digits[len(code) :]):
+        if not 6 <= len(digits) <= 16 or not is_valid(code, digits[len(code) :]):
             continue
         end = first + groups[count - 1][1]
         if count == len(groups) and bare[end : end + 1].isalpha() and len(groups) == 1:

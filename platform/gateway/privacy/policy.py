@@ -141,8 +141,8 @@ def _strings(data: Mapping[str, Any], name: str, most: int) -> frozenset[str]:
     for value in values:
         if not isinstance(value, str) or not 2 <= len(value.strip()) <= LONGEST_WORD:
             raise InvalidPrivacyPolicy(f"Texts of 2 to {LONGEST_WORD} characters are wanted", field=name)
-        if name == "words" and not re.search("[a-z0-9]", plain(value).bare):
-            raise InvalidPrivacyPolicy("A word has a letter or a digit", field=name)
+        if name == "words" and not re.search("[a-z]", plain(value).bare):
+            raise InvalidPrivacyPolicy("A word has a letter from a to z", field=name)
     return frozenset(value.strip() for value in values)
 
 

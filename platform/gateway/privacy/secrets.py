@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gateway.privacy.findings import SECRET, Hit
 
 # Any long run of a key's letters is looked at; what a key begins with decides.
-CANDIDATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{15,}")
+CANDIDATE = re.compile(r"[A-Za-z0-9](?<![A-Za-z0-9_.\-].)[A-Za-z0-9_.\-]{15,}")
 _W = r"[A-Za-z0-9_\-]"
 SHAPES: tuple[tuple[str, str], ...] = (
     ("aws", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),

@@ -14,7 +14,7 @@ SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass 
 cle api|cle d'api|cle d api
 cle secrete|cle privee|api key|apikey|secret key|private key|secret|code pin|pin code|pin|code secret
 code confidentiel|code d'acces|code wifi
-code de verification|verification code|access code|cvv|cvc|cryptogramme|identifiant|credential|bearer|otp|2fa
+code de verification|verification code|access code|cvv|cvc|cryptogramme|identifiant|credential|bearer|otp
 code d'activation|cle wifi|cle wpa
 phrase de recuperation|recovery phrase|seed phrase|code alarme|code de l'alarme|code porte|digicode|mot de pass
 mots de pass|pass word|login"""
@@ -40,7 +40,7 @@ numero de securite sociale|social security number|numero secu|carte bancaire|num
 compte bancaire|bank account"""
 # Not sensitive by themselves, only with a value: too common in any text.
 ONLY_WITH_VALUE = frozenset(
-    {"login", "pin", "identifiant", "otp", "2fa", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd"}
+    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd"}
 )
 
 
@@ -51,7 +51,7 @@ def _split(text: str) -> frozenset[str]:
 SECRET_WORDS, MONEY_WORDS = _split(SECRETS), _split(MONEY)
 AMOUNT_WORDS = MONEY_WORDS | _split(HEALTH)
 ALL_WORDS = SECRET_WORDS | AMOUNT_WORDS | _split(PRIVATE)
-TOKENS = re.compile(r"[a-z0-9]+")
+TOKENS = re.compile(r"[a-z][a-z0-9]*")
 
 AMOUNT = re.compile(
     r"(?:(?:[€$£]|\b(?:eur|usd|gbp|chf)) ?[0-9][0-9 .,']{0,14}(?:[0-9]|\b)(?: ?[km]\b)?"
@@ -100,7 +100,7 @@ COUNTED = re.compile(
 )
 DIGITS_ONLY = _split(
     """pin|code pin|pin code|code secret|code confidentiel|code d'acces|digicode|code alarme|code de l'alarme|code porte
-cvv|cvc|cryptogramme|otp|code de verification|verification code|access code|code wifi|2fa|code d'activation"""
+cvv|cvc|cryptogramme|otp|code de verification|verification code|access code|code wifi|code d'activation"""
 )
 REVERSED = re.compile(
     r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was) (?:le |la |mon |ma |my |the "
@@ -149,8 +149,8 @@ def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -
 
 
 def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None:
-    before, after = bare[max(0, found.start() - 2) : found.start()], bare[found.end() : found.end() + 1]
-    if after not in {":", "="} and (after in {"-", "/"} or before[-1:] == "/" or (before[-1:] == "-" and before != "--")):
+    ahead, after = bare[max(0, found.start() - 2) : found.start()], bare[found.end() : found.end() + 1]
+    if after not in {":", "="} and (after in {"-", "/"} or ahead[-1:] == "/" or (ahead[-1:] == "-" and ahead != "--")):
         return None  # Words of an address: /mon-token-2024
     between = BETWEEN.match(bare, found.end())
     if between is not None:
