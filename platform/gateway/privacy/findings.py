@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 EMAIL = "email"
@@ -17,6 +18,9 @@ SIREN = "siren"
 SIRET = "siret"
 VAT = "vat"
 KINDS = (EMAIL, PHONE, CARD, IBAN, NIR, SECRET, VALUE, WORD, NAME, SIREN, SIRET, VAT)
+
+
+PLACEHOLDER = re.compile(r"ANON_[A-Z]{1,24}[0-9]{0,3}_[0-9]{4}")  # As `pseudonyms` writes them: nobody's data.
 
 
 class Hit(NamedTuple):

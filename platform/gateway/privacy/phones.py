@@ -40,6 +40,7 @@ NOT_A_PHONE = frozenset(
     " ticket serie serial"
     " siren siret bordereau bon devis contrat contract transaction imei gtin version build release firmware"
     " revision hash commit sha"
+    " adherent client contrat membre abonne compte member customer account police allocataire permis passeport licence cadastrale"
     " id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
 REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")

@@ -55,7 +55,7 @@ TOKENS = re.compile(r"[a-z][a-z0-9]*")
 
 AMOUNT = re.compile(
     r"(?:(?:[€$£]|\b(?:eur|usd|gbp|chf)) ?[0-9][0-9 .,']{0,14}(?:[0-9]|\b)(?: ?[km]\b)?"
-    r"|(?<![0-9a-z])[0-9](?:[ .,']?[0-9]){0,11} ?(?:k ?€|k ?eur|keur|k\b|m€|€|\$|£|(?:euro|eur|dollar|usd|livre"
+    r"|(?<![0-9a-z])[0-9](?:[ .,']?[0-9]){0,11} ?(?:k ?(?:€|\$|£|eur|usd|gbp|chf)|k\b|m€|€|\$|£|(?:euro|eur|dollar|usd|livre"
     r"|pound|gbp|chf|franc)s?\b))"
 )
 BARE_AMOUNT = re.compile(
@@ -76,10 +76,17 @@ BETWEEN = re.compile(
     r" {0,2}(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
 )
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
-BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera) :?| ?(?P<link>[:=])) ?[\"'«`“( ]{0,3}")
+BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera|c'est) :?| ?(?P<link>[:=])) ?[\"'«`“( ]{0,3}")
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
 LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
 VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
+# Passwords so common that they need not look like one.
+COMMON = frozenset(
+    "azerty qwerty azertyuiop qwertyuiop letmein motdepasse password iloveyou jetaime soleil doudou loulou"
+    " chouchou marseille bonjour"
+    " welcome monkey dragon football baseball princess princesse sunshine superman batman starwars shadow master trustno nicolas"
+    " changeme abcdef abcdefgh admin root toor secret monmotdepasse bienvenue coucou chocolat".split()
+)
 PAIRED = frozenset({"identifiant", "login", "credential"})  # A name, then its password.
 PHRASES = _split("pass phrase|passphrase|phrase secrete|seed phrase|recovery phrase|phrase de recuperation")
 PHRASE = re.compile(r"[^\s\"»”]+(?: [^\s\"»”]+){2,23}")
@@ -137,19 +144,19 @@ def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -
     candidates = frozenset(word for word in words if TOKENS.findall(word)[0] in there)
     for found in _finder(candidates).finditer(bare):
         word = re.sub("[ _-]{1,2}", " ", found[0])
-        value = None
-        if word in SECRET_WORDS:
-            value = _secret(text, bare, found, word)
-        if value is None and word in AMOUNT_WORDS:
-            value = _amount(bare, found, word in MONEY_WORDS)
-        if value is not None:
-            yield value
-        if value is not None or word not in ONLY_WITH_VALUE:
+        value = _secret(text, bare, found, word) if word in SECRET_WORDS else None
+        values = [value] if value is not None else []
+        if not values and word in AMOUNT_WORDS:
+            values = _amounts(bare, found, word in MONEY_WORDS)
+        yield from values
+        if values or word not in ONLY_WITH_VALUE:
             yield Hit(WORD, found.start(), found.end(), "extra" if word in extra and word not in ALL_WORDS else "")
 
 
 def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None:
     ahead, after = bare[max(0, found.start() - 2) : found.start()], bare[found.end() : found.end() + 1]
+    if after == "." and bare[found.end() + 1 : found.end() + 2].isalpha():
+        return None  # token.expires_in
     if after not in {":", "="} and (after in {"-", "/"} or ahead[-1:] == "/" or (ahead[-1:] == "-" and ahead != "--")):
         return None  # Words of an address: /mon-token-2024
     between = BETWEEN.match(bare, found.end())
@@ -201,6 +208,8 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
         )
     if TECHNICAL.fullmatch(bare) or ("@" in bare[1:] and "." in bare.rsplit("@", 1)[1]):
         return False
+    if bare in COMMON and link and nth == 0 and word != bare:
+        return True
     letters = [letter for letter in written if letter.isalpha()]
     inside = written.strip("()[]{}.!?:")
     symbols = sum(not letter.isalnum() for letter in inside)
@@ -223,24 +232,23 @@ def _camel_is_random(written: str) -> bool:
     return changes >= 5 and "_" not in written
 
 
-def _amount(bare: str, found: re.Match[str], money: bool) -> Hit | None:
-    """An amount within the same line, sixty characters after the word or thirty before it."""
+def _amounts(bare: str, found: re.Match[str], money: bool) -> list[Hit]:
+    """Amounts within the same line, sixty characters after the word; if there are none, the last of thirty-six before it."""
     end = bare.find("\n", found.end(), found.end() + 60)
-    after = AMOUNT.search(bare, found.end(), end if end >= 0 else found.end() + 60)
-    if after is not None:
-        return Hit(VALUE, after.start(), after.end(), "amount")
-    start = max(0, found.start() - 36)
-    start = max(start, bare.rfind("\n", start, found.start()) + 1)
-    last = None
-    for last in AMOUNT.finditer(bare, start, found.start()):  # noqa: B007
-        pass
-    if last is not None and not re.search(r"[.!?;] ", bare[last.end() : found.start()]):
-        return Hit(VALUE, last.start(), last.end(), "amount")
+    end = end if end >= 0 else found.end() + 60
+    amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in AMOUNT.finditer(bare, found.end(), end)]
     if money:
-        number = BARE_AMOUNT.match(bare, found.end(), found.end() + 60)
+        number = BARE_AMOUNT.match(bare, found.end(), end)
         if number is not None:
             figure = re.sub("[ .,']", "", number[1])
             year = len(figure) == 4 and figure[:2] in {"19", "20"} and len(number[1]) == 4
             if number[2] or not year:
-                return Hit(VALUE, number.start(1), number.end(1), "amount")
-    return None
+                amounts.append(Hit(VALUE, number.start(1), number.end(1), "amount"))
+    if amounts:
+        return amounts
+    start = max(0, found.start() - 36)
+    start = max(start, bare.rfind("\n", start, found.start()) + 1)
+    before = list(AMOUNT.finditer(bare, start, found.start()))
+    if before and not re.search(r"[.!?;] ", bare[before[-1].end() : found.start()]):
+        return [Hit(VALUE, before[-1].start(), before[-1].end(), "amount")]
+    return []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.privacy import PrivacyPolicy, Restorer, Vault, mask, restore
+from gateway.privacy import Part, PrivacyPolicy, Restorer, Vault, judge, mask, restore
 from gateway.privacy.errors import TooManyValues
 from gateway.privacy.pseudonyms import SHAPE
 
@@ -15,7 +15,11 @@ TEXT = (
     "NIR 2 55 08 14 168 025 38.\nMon mot de passe est Soleil2024! et mon salaire de 45 000 €. Rappelez le +33 6 39 98 12 34, ou CLAIRE.DUPONT@exemple.fr. "
     "Clé AKIAIOSFODNN7EXAMPLE ; anon_email_0001 reste, ANON\\_PHONE\\_0007 aussi, et ANON_ tout court."
 )
-LINES = [json.loads(line)["text"] for line in (Path(__file__).parent / "labelled.jsonl").read_text(encoding="utf-8").splitlines()]
+LINES = [
+    json.loads(line)["text"]
+    for path in sorted(Path(__file__).parent.glob("*.jsonl"))
+    for line in path.read_text(encoding="utf-8").splitlines()
+]
 
 
 def pieces(text: str, draw: random.Random) -> list[str]:
@@ -60,6 +64,18 @@ def test_every_labelled_line_comes_back_as_it_was() -> None:
 
     for text in LINES:
         assert echo(mask(text, vault).text, vault, draw) == text
+
+
+def test_what_was_masked_is_no_longer_sensitive() -> None:
+    vault = Vault()
+
+    left = [
+        (masked, judged.reasons)
+        for text in LINES
+        if (judged := judge([Part("message", masked := mask(text, vault).text)])).sensitive
+    ]
+
+    assert left == []
 
 
 @pytest.mark.parametrize("seed", range(4))
