@@ -13,6 +13,7 @@ BRACKETED = re.compile(rf"{OPEN} ?(?:at|arobase|arobas|arrobase|a|chez|@) ?{CLOS
 SIGNS = (
     (("@",), re.compile("@")),
     (("[", "(", "{", "<"), BRACKETED),
+    (("|at|", '"at"', "|arobase|", '"arobase"'), re.compile(r"[|\"](?:at|arobase)[|\"]")),
     (("%40", "&#64;", "&commat;"), re.compile(r"&#64;|&commat;|%40")),
     (("_at_", "-at-", "_arobase_", "-arobase-"), re.compile(r"[_-](?:at|arobase)[_-]")),
     (
@@ -52,7 +53,7 @@ NOT_PEOPLE = frozenset(
     " posted read".split()
 )
 IN_ADDRESS = re.compile(r"://[^\s/@?#]{0,100}$")  # Before the host of https://name:password@host is no mailbox.
-SPELLED = re.compile(rf"{OPEN} ?(?:at|arobas|arobase|arrobase|a|chez|@)|&#|&comm|%40|aro|arr")
+SPELLED = re.compile(rf"[|\"]|{OPEN} ?(?:at|arobas|arobase|arrobase|a|chez|@)|&#|&comm|%40|aro|arr")
 
 
 def detect(bare: str) -> Iterator[Hit]:
@@ -104,7 +105,7 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
         before, after = bare[at - 1] == " ", bare[found.end() : found.end() + 1] == " "
         if ending not in ENDINGS or name in NOT_PEOPLE or (before and not after):
             return None  # "hello @jean.fr" is a mention.
-        if not before and not after and "." in domain[1] and not re.search(r" \.|\. |\(", domain[1]):
+        if not before and not after and "." in domain[1] and not re.search(r" \.|\. |[\[({<]", domain[1]):
             return None  # Not spelled out, so it was judged as it is.
     elif sign == "chez":
         if ending not in ENDINGS or written_dot or not any(mark in name for mark in "._"):

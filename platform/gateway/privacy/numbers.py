@@ -10,13 +10,14 @@ from gateway.privacy.findings import CARD, IBAN, NIR, SIREN, SIRET, VAT, Hit
 
 S = r"(?: ?[-./_] ?| {1,3})"
 CARDS = re.compile(
-    r"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:"
+    r"[2-6](?:(?<![0-9a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.))(?<![0-9][.,].)(?:"
     r"[0-9]{12,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|(?<=3)[0689][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{4}}|(?<=3)[0689][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{2}}"
     rf"|[0-9](?:{S}[0-9]{{2}}){{7}}|(?: [0-9]){{15}}|[0-9]{{7}}{S}[0-9]{{8}}|[0-9]{{5}}{S}[0-9]{{10}}"
     rf"|[0-9]{{5}}{S}[0-9]{{6}}{S}[0-9]{{4}}|[0-9]{{3}}{S}[0-9]{{12}}|[0-9]{{7}}(?:{S}[0-9]{{4}}){{2}}"
+    rf"|[0-9]{{3}}(?:,[0-9]{{4}}){{3}}|(?<=[45])[0-9]{{3,7}}(?:{S}[0-9]{{4,8}}){{1,3}}(?:{S}[0-9]{{2,3}})?"
     r")(?![0-9a-z])"
 )
 LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:{S}?[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
@@ -51,7 +52,7 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.))[a-z][ .-]?[0-9] ?[0-9](?=[ ./-]{0,2}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._-]?[0-9] ?[0-9](?=[ ._/-]{0,2}[0-9a-z])")
 COUNTRIES = frozenset(
     "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
     " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
@@ -137,7 +138,7 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
     size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
     if size <= 2:  # A list of small numbers?
         return group is not None or MORE.match(bare, end) is not None
-    if group is not None and len(group[1]) == size and not DATE_BEFORE.search(before):
+    if group is not None and (size > 4 or len(group[1]) == size) and not DATE_BEFORE.search(before):
         return True
     return size == 4 and GROUP_AFTER.match(bare, end) is not None
 
@@ -148,7 +149,7 @@ def _is_ean(digits: str) -> bool:
 
 def ibans(bare: str) -> Iterator[Hit]:
     for found in IBANS.finditer(bare):
-        country = found[0][:2]
+        country = compact(found[0])[:2]
         whole = _iban(country) if country in COUNTRIES else None
         match = whole.match(bare, found.start()) if whole is not None else None
         if match is None:
@@ -168,7 +169,7 @@ def _iban(country: str) -> re.Pattern[str] | None:
     if not structure:
         return None
     body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
-    return re.compile(rf"{country}[ .-]?[0-9] ?[0-9]{body}(?![0-9a-z])")
+    return re.compile(rf"{country[0]} ?{country[1]}[ ._-]?[0-9] ?[0-9]{body}(?![0-9a-z])")
 
 
 def nirs(bare: str) -> Iterator[Hit]:

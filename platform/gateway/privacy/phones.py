@@ -15,7 +15,7 @@ from gateway.privacy.findings import PHONE, Hit
 SEP = r"(?: ?[-./_] ?| {1,2}|\t)?"
 NATIONAL = re.compile(
     rf"[0o](?:(?<![0-9a-z+][0o])|(?<=tel[0o])|(?<=mob[0o])|(?<=port[0o]))(?<![0-9][.,][0o])(?:(?<=0)|(?=[67]))"
-    rf"\)?{SEP}[1-9]\)?(?:{SEP}[0-9]){{8}}(?![0-9])"
+    rf"[)\]]?{SEP}[1-9][)\]]?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
 INTERNATIONAL = re.compile(r"(?:\+|00|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])")
 WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33){SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
@@ -46,7 +46,9 @@ NOT_A_PHONE = frozenset(
 REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
 LETTERS = re.compile("[a-z]+")
-NOT_SEPARATORS = frozenset("0123456789()o")
+NOT_SEPARATORS = frozenset("0123456789()]o")
+# Mobile numbers with rarer marks between the pairs, or the letter O for a zero.
+ODD_PAIRS = re.compile(r"[0o][67](?<![0-9a-z][0o][67])([ .:'|*,-]|, )[0-9o]{2}(?:\1[0-9o]{2}){3}(?!\1?[0-9a-z])")
 COORDINATES = re.compile(r"[0-9.]+\s{0,2}[,;/ ]\s{0,2}[-+]?[0-9]{1,3}\.[0-9]{3,}")
 
 
@@ -108,6 +110,16 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(before)
 
 
+def _judge_odd(bare: str, found: re.Match[str]) -> bool:
+    if not is_french("".join(GROUP.findall(found[0].replace("o", "0")))):
+        return False
+    if found[1] in {" ", ".", "-"}:
+        return "o" in found[0][1:]  # All others have been judged.
+    if "," in found[1] and not _about_phones(bare, found.start()):
+        return False  # A list: of departments, for instance.
+    return bare[found.start() - 1 : found.start()] != found[1]
+
+
 def _called(bare: str, start: int) -> list[str]:
     """The last words before a number, with no other number between."""
     near = GROUP.split(_line(bare, start, 24))[-1]
@@ -121,7 +133,7 @@ def _about_phones(bare: str, start: int) -> bool:
 def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     """The longest run of whole groups that is a valid number."""
     start, first = found.start(), found.start("rest")
-    if bare[start - 1 : start] == "(" and ")" in found[0]:
+    if bare[start - 1 : start] in {"(", "["} and (")" in found[0] or "]" in found[0]):
         start -= 1
     written = found["rest"]
     if code_of(written[:3]) is None and written[:3].isdigit():
@@ -177,8 +189,11 @@ def detect(bare: str) -> Iterator[Hit]:
     for found in NATIONAL.finditer(bare):
         if _judge_national(bare, found):
             start = found.start()
-            opened = bare[start - 1 : start] == "(" and ")" in found[0]
+            opened = bare[start - 1 : start] in {"(", "["} and (")" in found[0] or "]" in found[0])
             yield Hit(PHONE, start - opened, found.end(), "fr")
+    for found in ODD_PAIRS.finditer(bare):
+        if _judge_odd(bare, found):
+            yield Hit(PHONE, found.start(), found.end(), "fr")
     if "33" in bare:
         for found in WITHOUT_PLUS.finditer(bare):
             groups = tuple(map(len, GROUP.findall(found[0])))
