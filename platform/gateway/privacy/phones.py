@@ -46,6 +46,8 @@ NOT_A_PHONE = frozenset(
 REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
 LETTERS = re.compile("[a-z]+")
+PAIRS = re.compile(r"[0o][1-9]([ ._/-])[0-9]{2}\1[0-9]{2}\1[0-9]{2}\1[0-9]{2}")
+FRANCE_AND_MORE = frozenset({"33 ", "33.", "33-"})
 NOT_SEPARATORS = frozenset("0123456789()]o")
 # Mobile numbers with rarer marks between the pairs, or the letter O for a zero.
 ODD_PAIRS = re.compile(r"[0o][67](?<![0-9a-z][0o][67])([ .:'|*,-]|, )[0-9o]{2}(?:\1[0-9o]{2}){3}(?!\1?[0-9a-z])")
@@ -78,12 +80,15 @@ def _part_of_more(bare: str, start: int, end: int, inner: str) -> bool:
 
 def _judge_national(bare: str, found: re.Match[str]) -> bool:
     written, (start, end) = found[0], found.span()
-    groups = GROUP.findall(written.replace("o", "0"))
-    shape = tuple(map(len, groups))
+    shape: tuple[int, ...] = (2, 2, 2, 2, 2)
+    if PAIRS.fullmatch(written):  # Most are written so.
+        digits = written.replace(written[2], "").replace("o", "0")
+    else:
+        groups = GROUP.findall(written.replace("o", "0"))
+        shape, digits = tuple(map(len, groups)), "".join(groups)
     single = shape == (1,) * 10  # 0 6 1 2 3 4 5 6 7 8
     if shape not in SHAPES and not single:
         return False
-    digits = "".join(groups)
     if not is_french(digits):
         return False
     separators = set(written) - NOT_SEPARATORS
@@ -137,6 +142,10 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
         start -= 1
     written = found["rest"]
     if code_of(written[:3]) is None and written[:3].isdigit():
+        return None
+    if written[:3] in FRANCE_AND_MORE and PAIRS.fullmatch("0" + written[3:]):  # +33 6 39 98 12 34
+        if is_french("0" + written[3:].replace(written[4], "")):
+            return Hit(PHONE, start, found.end(), "+33")
         return None
     trunk = TRUNK.search(written) if "(" in written else None
     if trunk is not None:
