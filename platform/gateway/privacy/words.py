@@ -1,0 +1,254 @@
+"""Sensitive words, and what stands beside them: a secret-looking value, or an amount."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+
+from gateway.privacy.findings import VALUE, WORD, Hit
+
+# In lower case without accents; a space stands for any gap. The last word of each may be plural.
+SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass phrase|phrase secrete|token|jeton
+cle api|cle d'api|cle d api
+cle secrete|cle privee|api key|apikey|secret key|private key|secret|code pin|pin code|pin|code secret
+code confidentiel|code d'acces|code wifi
+code de verification|verification code|access code|cvv|cvc|cryptogramme|identifiant|credential|bearer|otp
+code d'activation|cle wifi|cle wpa
+phrase de recuperation|recovery phrase|seed phrase|code alarme|code de l'alarme|code porte|digicode|mot de pass
+mots de pass|pass word|login"""
+MONEY = """salaire|salarial|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll|pay slip
+compensation package|pay rise
+augmentation de salaire|pension alimentaire|indemnite de licenciement|severance|revenu fiscal|revenu|net imposable
+brut annuel|brut mensuel
+saisie sur salaire|surendettement|decouvert bancaire|solde bancaire|rsa|allocation chomage|avis d'imposition
+take home pay|alimony|income"""
+HEALTH = """medical|medicale|medicaux|medicament|maladie|arret maladie|diagnostic|diagnosis|diagnosed|ordonnance
+prescription|handicap|handicape|disability
+cancer|vih|hiv|seropositif|seropositive|grossesse|enceinte|pregnancy|pregnant|depression|burn out|burnout
+schizophrenie|diabete|diabetes|chimiotherapie
+chemotherapy|psychiatre|psychiatrique|psychiatrist|psychiatric|therapy|hospitalisation|hospitalise|sick leave
+illness|disease|patient|sante mentale
+mental health|fausse couche|miscarriage|avortement|abortion|accident du travail|invalidite|toxicomanie|alcoolisme
+addiction|health record|symptome"""
+PRIVATE = """confidentiel|confidential|casier judiciaire|criminal record|orientation sexuelle|sexual orientation
+religion|syndique|appartenance syndicale
+union membership|origine ethnique|ethnic origin|opinion politique|political opinion|divorce|harcelement|harassment
+licenciement|passeport|passport
+numero de securite sociale|social security number|numero secu|carte bancaire|numero de carte|credit card|iban|rib
+compte bancaire|bank account"""
+# Not sensitive by themselves, only with a value: too common in any text.
+ONLY_WITH_VALUE = frozenset(
+    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd"}
+)
+
+
+def _split(text: str) -> frozenset[str]:
+    return frozenset(text.replace("\n", "|").split("|"))
+
+
+SECRET_WORDS, MONEY_WORDS = _split(SECRETS), _split(MONEY)
+AMOUNT_WORDS = MONEY_WORDS | _split(HEALTH)
+ALL_WORDS = SECRET_WORDS | AMOUNT_WORDS | _split(PRIVATE)
+TOKENS = re.compile(r"[a-z][a-z0-9]*")
+
+AMOUNT = re.compile(
+    r"(?:(?:[€$£]|\b(?:eur|usd|gbp|chf)) ?[0-9][0-9 .,']{0,14}(?:[0-9]|\b)(?: ?[km]\b)?"
+    r"|(?<![0-9a-z])[0-9](?:[ .,']?[0-9]){0,11} ?(?:k ?(?:€|\$|£|eur|usd|gbp|chf)|k\b|m€|€|\$|£|(?:euro|eur|dollar|usd|livre"
+    r"|pound|gbp|chf|franc)s?\b))"
+)
+BARE_AMOUNT = re.compile(
+    r"[ a-z']{0,24}?(?::|=|\bde|\best de|\bis|\bof|\best|\ba)? ?(?<![0-9a-z])([1-9][0-9]{0,2}(?:[ .,'][0-9]{3})+"
+    r"|[1-9][0-9]{3,6})(?:[.,][0-9]{2})?"
+    r"(?![0-9a-z%/-])( ?(?:net|brut|gross|annuel|mensuel|par mois|par an|a month|a year|per year|per month|monthly|/mois))?"
+)
+FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les pour ce cet cette mon ma mes son sa votre notre
+nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
+messagerie boite mail utilisateur actuel actuelle ci-dessous suivant suivante for the my your our his her new old
+temporary current server account database db user email prod production test staging api access acces ssh bancaire
+carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial par
+defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
+set changed reset et key cle code app application bot service client proxy redis postgres mysql gmail outlook
+github gitlab aws azure secret secrete""".split()
+BETWEEN = re.compile(
+    r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'|l')?(?:" + "|".join(map(re.escape, FILLERS)) + r")(?![a-z0-9*@#$!&])){0,7}"
+    r" {0,2}(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
+)
+# Any words, then "is" or a colon: only a value that is plainly one counts there.
+BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera|c'est) :?| ?(?P<link>[:=])) ?[\"'«`“( ]{0,3}")
+STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
+LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
+VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
+# Passwords so common that they need not look like one.
+COMMON = frozenset(
+    "azerty qwerty azertyuiop qwertyuiop letmein motdepasse password iloveyou jetaime soleil doudou loulou"
+    " chouchou marseille bonjour"
+    " welcome monkey dragon football baseball princess princesse sunshine superman batman starwars shadow master trustno nicolas"
+    " changeme abcdef abcdefgh admin root toor secret monmotdepasse bienvenue coucou chocolat".split()
+)
+PAIRED = frozenset({"identifiant", "login", "credential"})  # A name, then its password.
+PHRASES = _split("pass phrase|passphrase|phrase secrete|seed phrase|recovery phrase|phrase de recuperation")
+PHRASE = re.compile(r"[^\s\"»”]+(?: [^\s\"»”]+){2,23}")
+TECHNICAL = re.compile(
+    r"(?:sha|md|rsa|aes|rfc|iso|utf|base|argon|bcrypt|oauth|erc|x|ed|rs|hs|es|wpa|ipv|http|tls|ssl|saml|oidc|fido"
+    r"|web|cve|gpt|claude|llama|v|jwt|jws|pkcs"
+    r"|windows|win|python|php|java|node|art|article|annexe|chapitre|page|p|h|covid|n|t|s|q|iphone|pixel|b|office"
+    r"|microsoft|chap|step|user|level|niveau)"
+    r"[-_.]?[0-9]{1,5}[a-z]?(?:[-_.][0-9a-z]{1,4})?"
+    r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
+    r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
+    r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|1password|[&?;].*"
+    r"|https?:.*|www\..*|[a-z_]+\(.*"
+)
+COUNTED = re.compile(
+    r" ?(?:caractere|character|char|digit|chiffre|lettre|letter|symbol|jour|day|mois|month|minute|heure|hour|fois"
+    r"|time|second|an|year)s?\b"
+)
+DIGITS_ONLY = _split(
+    """pin|code pin|pin code|code secret|code confidentiel|code d'acces|digicode|code alarme|code de l'alarme|code porte
+cvv|cvc|cryptogramme|otp|code de verification|verification code|access code|code wifi|code d'activation"""
+)
+REVERSED = re.compile(
+    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was) (?:le |la |mon |ma |my |the "
+    r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
+    r"(?:nouveau |nouvelle |new |old )?$"
+)
+
+
+@lru_cache(maxsize=256)
+def vocabulary(extra: frozenset[str], never: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """All words in force, and the first token of each: what a text must hold for anything more to be looked at."""
+    words = (ALL_WORDS | extra) - never
+    return words, frozenset(first[0] for word in words if (first := TOKENS.findall(word)))
+
+
+@lru_cache(maxsize=1024)
+def _finder(words: frozenset[str]) -> re.Pattern[str]:
+    longest_first = sorted(words, key=len, reverse=True)
+    return re.compile(
+        r"(?<![a-z0-9])(?:"
+        + "|".join(re.escape(word).replace(r"\ ", "[ _-]{1,2}") for word in longest_first)
+        + r")(?=s?(?![a-z0-9])|(?<=token)s)"
+    )
+
+
+def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -> Iterator[Hit]:
+    """Raises nothing. `extra` and `never` are bare: in lower case, without accents."""
+    words, firsts = vocabulary(extra, never)
+    tokens = set(TOKENS.findall(bare))
+    tokens |= {token[:-1] for token in tokens if token.endswith("s")}
+    there = tokens & firsts
+    if not there:
+        return
+    candidates = frozenset(word for word in words if TOKENS.findall(word)[0] in there)
+    for found in _finder(candidates).finditer(bare):
+        word = re.sub("[ _-]{1,2}", " ", found[0])
+        value = _secret(text, bare, found, word) if word in SECRET_WORDS else None
+        values = [value] if value is not None else []
+        if not values and word in AMOUNT_WORDS:
+            values = _amounts(bare, found, word in MONEY_WORDS)
+        yield from values
+        if values or word not in ONLY_WITH_VALUE:
+            yield Hit(WORD, found.start(), found.end(), "extra" if word in extra and word not in ALL_WORDS else "")
+
+
+def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None:
+    ahead, after = bare[max(0, found.start() - 2) : found.start()], bare[found.end() : found.end() + 1]
+    if after == "." and bare[found.end() + 1 : found.end() + 2].isalpha():
+        return None  # token.expires_in
+    if after not in {":", "="} and (after in {"-", "/"} or ahead[-1:] == "/" or (ahead[-1:] == "-" and ahead != "--")):
+        return None  # Words of an address: /mon-token-2024
+    between = BETWEEN.match(bare, found.end())
+    if between is not None:
+        link = between["link"] is not None or LINKED.search(bare, found.end(), between.end()) is not None
+        furthest = 2 if word in PAIRED and between["link"] in {":", "=", "=>", "->", "→"} else 0
+        phrase = PHRASE.match(text, between.end()) if word in PHRASES and between["link"] else None
+        if phrase is not None:
+            return Hit(VALUE, phrase.start(), phrase.end(), "secret")
+        for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest)):
+            if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
+                return Hit(VALUE, start, end, "secret")
+    bridge = BRIDGE.match(bare, found.end(), found.end() + 90)
+    if bridge is not None:
+        for start, end in _candidates(text, bridge.end(), 0):
+            if STRONG.fullmatch(text[start:end]) and _is_value(text[start:end], bare[start:end], word, True, 0, ""):
+                return Hit(VALUE, start, end, "secret")
+    before = REVERSED.search(text, max(0, found.start() - 110), found.start())
+    if before is not None and _is_value(before[1], before[1].lower(), word, True, 0, ""):
+        return Hit(VALUE, before.start(1), before.end(1), "secret")
+    return None
+
+
+def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]]:
+    """The next pieces of the same line, without the punctuation after them."""
+    for nth, value in enumerate(VALUES.finditer(text, here, here + 120)):
+        if nth > furthest or "\n" in text[here : value.start()]:
+            return
+        end = value.end()
+        while end > value.start() and text[end - 1] in ".:?)":
+            end -= 1
+        yield value.start(), end
+
+
+def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: str) -> bool:
+    digits = sum(letter in "0123456789" for letter in written)
+    if word in DIGITS_ONLY and digits and not written.strip("0123456789#*"):  # 3591#
+        return 3 <= digits <= 8 and not COUNTED.match(after)
+    if digits == len(written):
+        if COUNTED.match(after) or nth or after[:1] == "%":
+            return False
+        if word in DIGITS_ONLY:
+            return 3 <= digits <= 8
+        return (
+            link
+            and 4 <= digits <= 20
+            and word not in {"token", "jeton", "secret", "identifiant", "bearer", "login"}
+            and not (digits == 4 and written[:2] in {"19", "20"})
+        )
+    if TECHNICAL.fullmatch(bare) or ("@" in bare[1:] and "." in bare.rsplit("@", 1)[1]):
+        return False
+    if bare in COMMON and link and nth == 0 and word != bare:
+        return True
+    letters = [letter for letter in written if letter.isalpha()]
+    inside = written.strip("()[]{}.!?:")
+    symbols = sum(not letter.isalnum() for letter in inside)
+    mixed_case = any(letter.islower() for letter in letters) and any(letter.isupper() for letter in written[1:])
+    if len(inside) < 5:
+        return False
+    if re.fullmatch(r"\W*(?:\$\{.*|<.*|\{\{.*|%[a-z]+%|x{3,}.*|\*+.*|\.{2,}.*|_+|\[.*\])\W*", bare):
+        return False
+    if digits and letters:
+        return link or nth == 0
+    if symbols and letters and link:
+        odd = set(inside) & set("!@#$%^&*+=?~|\\")
+        return bool(odd) and "/" not in inside and not inside.endswith("=")
+    return link and mixed_case and nth == 0 and not written.isupper() and len(written) >= 8 and _camel_is_random(written)
+
+
+def _camel_is_random(written: str) -> bool:
+    """More changes of case than words joined would have."""
+    changes = sum(one.islower() != other.islower() for one, other in pairwise(written))
+    return changes >= 5 and "_" not in written
+
+
+def _amounts(bare: str, found: re.Match[str], money: bool) -> list[Hit]:
+    """Amounts within the same line, sixty characters after the word; if there are none, the last of thirty-six before it."""
+    end = bare.find("\n", found.end(), found.end() + 60)
+    end = end if end >= 0 else found.end() + 60
+    amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in AMOUNT.finditer(bare, found.end(), end)]
+    if money:
+        number = BARE_AMOUNT.match(bare, found.end(), end)
+        if number is not None:
+            figure = re.sub("[ .,']", "", number[1])
+            year = len(figure) == 4 and figure[:2] in {"19", "20"} and len(number[1]) == 4
+            if number[2] or not year:
+                amounts.append(Hit(VALUE, number.start(1), number.end(1), "amount"))
+    if amounts:
+        return amounts
+    start = max(0, found.start() - 36)
+    start = max(start, bare.rfind("\n", start, found.start()) + 1)
+    before = list(AMOUNT.finditer(bare, start, found.start()))
+    if before and not re.search(r"[.!?;] ", bare[before[-1].end() : found.start()]):
+        return [Hit(VALUE, before[-1].start(), before[-1].end(), "amount")]
+    return []
