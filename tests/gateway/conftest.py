@@ -32,6 +32,16 @@ class Provider:
         with urllib.request.urlopen(f"{self.address}/sim/stats", timeout=5) as answer:
             return dict(json.load(answer))
 
+    def requests(self) -> list[dict[str, Any]]:
+        """The chat requests received since the last reset, as the provider read them."""
+        with urllib.request.urlopen(f"{self.address}/sim/requests", timeout=5) as answer:
+            return list(json.load(answer))
+
+    def turns(self) -> dict[str, int]:
+        """How often the answer of each named turn was given to its end."""
+        with urllib.request.urlopen(f"{self.address}/sim/turns", timeout=5) as answer:
+            return dict(json.load(answer))
+
     def reset(self) -> None:
         request = urllib.request.Request(f"{self.address}/sim/reset", data=b"{}", method="POST")
         urllib.request.urlopen(request, timeout=5).close()
