@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.errors import (
+    BudgetExceeded,
     ContextTooLong,
     NoPermittedModel,
     ProviderError,
@@ -24,17 +25,22 @@ if TYPE_CHECKING:
     Vectors = NDArray[numpy.float32]
 
 __all__ = [
+    "Budget",
+    "BudgetExceeded",
     "ChatClient",
     "ChatEvent",
     "ChatMessage",
     "ChatRequest",
+    "Choice",
     "ContextTooLong",
     "Effort",
     "Embedder",
+    "Estimate",
     "Finish",
     "Image",
     "Locality",
     "ModelInfo",
+    "Needs",
     "NoPermittedModel",
     "Passage",
     "Provider",
@@ -44,6 +50,7 @@ __all__ = [
     "ProviderTimeout",
     "ProviderUnavailable",
     "Rerouted",
+    "RoutingPolicy",
     "TextDelta",
     "ThinkingDelta",
     "Tool",
@@ -231,6 +238,56 @@ class Rerouted:
 
 
 ChatEvent = TextDelta | ThinkingDelta | ToolCall | Usage | Finish | Rerouted
+
+
+Choice = Literal["pinned", "cheapest", "fastest", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPolicy:
+    """How an organisation wants its models chosen; models are named by their ids.
+
+    `models` are those to choose from, all where it is empty: in order of preference, for "auto" from the most modest to the
+    ablest. `fallbacks` are asked in turn where the chosen one fails. `continues`: one of them also goes on with an answer
+    that broke off. `builtin`: the built-in model is the last resort. `threshold` is the difficulty from which "auto" takes
+    an able model.
+    """
+
+    choose: Choice = "pinned"
+    models: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    continues: bool = False
+    builtin: bool = False
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a turn asks of a model. `question` is the person's own words, from which its difficulty is judged.
+
+    `input_tokens` is the whole prompt; `output_tokens` of 0: the usual room for an answer.
+    """
+
+    abilities: frozenset[str] = frozenset()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call will take at most; `cost` is None where the model's price is unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal | None
+    currency: str
+
+
+class Budget(Protocol):
+    """Asked by the router for every model that could answer."""
+
+    async def allows(self, model: ModelInfo, estimate: Estimate) -> bool: ...
 
 
 class ChatClient(Protocol):

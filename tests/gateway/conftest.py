@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from core import streams
+from gateway import health
 from gateway.clients import session
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +85,9 @@ def provider(simulator: Provider, settings: Any) -> Provider:
 
 @pytest.fixture(autouse=True)
 async def closed_session() -> AsyncIterator[None]:
-    """The loop's HTTP session ends with its test."""
+    """The loop's HTTP session ends with its test, and no circuit stays open for the next one."""
+    health.common.cache_clear()
     yield
     await session.close()
+    await streams.close()
     await asyncio.sleep(0)
