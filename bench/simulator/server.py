@@ -37,6 +37,7 @@ import random
 import re
 import signal
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -177,6 +178,9 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self.streaming = False
+        self.full = False
+        """the reader does not keep up"""
+        self.waiting: Callable[[], None] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -199,6 +203,15 @@ class Connection(asyncio.Protocol):
             self.sim.stats.active -= 1
             self.sim.stats.client_gone += 1
         self.transport = None
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        waiting, self.waiting = self.waiting, None
+        if waiting:
+            waiting()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -440,6 +453,9 @@ class Streamer:
         transport = conn.transport
         if not transport:
             return
+        if conn.full:  # As a real server: what the reader has not taken holds the answer up.
+            conn.waiting = self.step
+            return
         if self.fault != "none" and self.sent >= self.pace.fault_at and not self.misbehave(transport):
             return
         if self.sent >= self.pace.tokens:
@@ -464,7 +480,8 @@ class Streamer:
             return True
         if fault == "huge":
             transport.write(self.chunk(shape.token(b"x" * HUGE)))
-            return True
+            self.conn.timer = self.loop.call_soon(self.step)
+            return False
         if fault == "broken-character":
             transport.write(self.chunk(shape.token(b"caf\xc3 \xff")))
             return True

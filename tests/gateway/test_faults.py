@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from gateway.types import (
     ProviderUnavailable,
     TextDelta,
 )
-from tests.gateway.conftest import Provider
+from tests.gateway.conftest import ROOT, Provider
 from tests.gateway.test_clients import MAKERS
 
 STAMP = re.compile(r" ~[0-9a-f]{9}")
@@ -134,3 +136,14 @@ async def test_case_54_a_certificate_that_nobody_signed_is_refused(wire: str, tm
     finally:
         server.close()
     assert asked == []
+
+
+async def test_case_54_turns_survive_when_a_third_of_all_requests_goes_wrong() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "bench.faults", "--turns", "100", "--port", port]
+
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 0, done.stdout + done.stderr
