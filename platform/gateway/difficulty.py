@@ -59,9 +59,9 @@ SIGNS: dict[str, str] = {
     r"|ratio|discount|profit|tax|impot",
     "is_mathematical": r"theorems?|theoreme|integrals?|integrale|derivatives?|derivee|derivable|differentiable"
     r"|continuous|continu|limit[es]?|converge\w*|matri(?:x|ces?)|vectors?|vecteur|polynomi\w+|prime numbers?"
-    r"|nombres premiers|irrational\w*|irrationnel\w*|groups?|groupe|rings?|anneau|fields?|cyclic|cyclique|subgroups?"
+    r"|nombres premiers|irrational\w*|irrationnel\w*|rings?|anneau|fields?|cyclic|cyclique|subgroups?"
     r"|sous-groupe|isomorph\w+|homomorph\w+|probabilit\w+|equations?|inequalit\w+|inequation|functions?|integers?|entiers?"
-    r"|sqrt|log|ln|sin|cos|modulo|degree|degre|eigen\w+|topolog\w+|sequence|suite",
+    r"|sqrt|ln|sin|cos|modulo|degree|degre|eigen\w+|topolog\w+|sequence",
     "is_scientific": r"electrons?|quantum|quantique|potential|potentiel|entrop\w+|enthalp\w+|thermodynam\w+|kinetic"
     r"|cinetique|velocity|vitesse|momentum|magnetic|magnetique|voltage|tension|resistance|frequency|frequence|wavelength"
     r"|molecul\w+|atoms?|atomes?|ions?|molar|molaire|catalys\w+|equilibrium|equilibre|enzymes?|allost\w+|genes?|protein\w*"

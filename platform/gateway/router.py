@@ -21,7 +21,7 @@ from gateway.errors import (
     ContextTooLong,
     NoPermittedModel,
     ProviderError,
-    ProviderInvalid,
+    ProviderRejected,
     ProviderTimeout,
     ProviderUnavailable,
 )
@@ -263,8 +263,10 @@ class LLMRouter:
                 event = await anext(stream, None)
             if key:
                 await self.health.succeeded(key)
-        except (ProviderUnavailable, ProviderTimeout, ProviderInvalid, NoPermittedModel):
-            if key:
+        except (ProviderError, NoPermittedModel) as error:
+            if key and isinstance(error, ProviderRejected | ContextTooLong):
+                await self.health.succeeded(key)  # It is there, and said no.
+            elif key:
                 await self.health.failed(key)
             raise
         finally:
@@ -358,8 +360,7 @@ class _Course:
             self._begun = self._called = True
 
     def failed(self, model: ModelInfo, error: ProviderError | NoPermittedModel) -> None:
-        if self.origin is None or not isinstance(error, ProviderUnavailable) or self.error is None:
-            self.error = error
+        self.error = error
         self.origin = model
         if error.retryable:
             self._again.append(model)

@@ -29,6 +29,7 @@ from gateway.types import ChatEvent, ChatRequest, Finish
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
+LONGEST_FOLDER = 80  # bytes
 START = 60.0  # seconds that the child may take to start
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 MOST_AT_ONCE = 64 * 1024  # bytes
@@ -70,7 +71,9 @@ class Child:
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._end()
-                self._folder = tempfile.mkdtemp(prefix="cloison-")  # Ours alone: mode 0700.
+                # Ours alone: mode 0700. A socket's path may not be long.
+                short = None if len(tempfile.gettempdir()) < LONGEST_FOLDER else "/tmp"  # noqa: S108
+                self._folder = tempfile.mkdtemp(prefix="cloison-", dir=short)
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "gateway.clients.litellm_child", f"{self._folder}/s"],
                     stdin=subprocess.PIPE,  # Its end is the child's: however we die, the kernel closes it.
