@@ -16,13 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 from bench.kit.procs import Process
 from bench.kit.stats import percentile, spread, table
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARIES = ("cloison", "aiohttp", "openai", "litellm")
+LIBRARIES = ("cloison", "cloison-anthropic", "cloison-ollama", "aiohttp", "openai", "litellm")
 PUBLISHED = {"aiohttp": 20, "openai": 141, "litellm": 307}  # µs a chunk, from docs/performance.md
 ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -33,14 +34,16 @@ ENVIRONMENT = {
 Stream = Callable[[str], AsyncIterator[str]]
 
 
-def cloison(address: str) -> Stream:
+def cloison(address: str, wire: str = "openai") -> Stream:
     from django.conf import settings
 
     settings.configure(CLOISON_FIRST_TOKEN_TIMEOUT=30, CLOISON_GAP_TIMEOUT=20)
+    from gateway.clients.anthropic import AnthropicClient
+    from gateway.clients.ollama import OllamaClient
     from gateway.clients.openai import OpenAIClient
     from gateway.types import ChatMessage, ChatRequest, TextDelta
 
-    client = OpenAIClient(f"{address}/v1")
+    client = {"openai": OpenAIClient, "anthropic": AnthropicClient, "ollama": OllamaClient}[wire](f"{address}/v1")
 
     async def stream(prompt: str) -> AsyncIterator[str]:
         async for event in client.stream(ChatRequest(model="sim", messages=(ChatMessage("user", prompt),))):
@@ -99,7 +102,14 @@ def litellm_sdk(address: str) -> Stream:
     return stream
 
 
-MAKERS = {"cloison": cloison, "aiohttp": bare_aiohttp, "openai": openai_sdk, "litellm": litellm_sdk}
+MAKERS: dict[str, Callable[[str], Stream]] = {
+    "cloison": cloison,
+    "cloison-anthropic": partial(cloison, wire="anthropic"),
+    "cloison-ollama": partial(cloison, wire="ollama"),
+    "aiohttp": bare_aiohttp,
+    "openai": openai_sdk,
+    "litellm": litellm_sdk,
+}
 
 
 async def measure(library: str, address: str, streams: int, tokens: int) -> dict[str, float]:

@@ -12,15 +12,24 @@ Faults: http-500, http-503, http-529, http-429 (with Retry-After), hang (no answ
 fault_at tokens), disconnect (the connection is cut after fault_at tokens), malformed (a broken event at
 fault_at, then on), error-event (an in-stream error after fault_at tokens, then the end), huge (an event of
 10 MB at fault_at, then on), half-character (accented text cut within a character, the rest a moment later),
+cut-character (half of one, then the connection is cut),
 broken-character (bytes that are no UTF-8 at fault_at), empty (a stream without an event), wrong-type (a page of
 HTML), redirect (to this same simulator, under a path that counts), context (400, the prompt is too long).
-fault_rate=0.1 draws the fault for one request in ten; fault_first=2 draws it for the first two alone.
+fault_rate=0.1 draws the fault for one request in ten; fault_first=2 draws it for the first two alone. fault=any draws
+one of all. fault_model=NAME draws it only for requests of that model.
+
+thinking=5 gives so many words of thoughts before the text; calls=2 calls the request's first tools after it, with values
+made from their schemas; reason=length|content_filter names why it ended. turn=NAME counts under that name, at
+GET /sim/turns, how many answers of it were given to the end: what a provider would bill.
+
+GET /sim/requests gives the chat requests received, newest last (DELETE forgets them): path, headers of a few names, body.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import collections
 import dataclasses
 import hashlib
 import json
@@ -28,6 +37,7 @@ import random
 import re
 import signal
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -48,6 +58,7 @@ FAULTS = (
     "error-event",
     "huge",
     "half-character",
+    "cut-character",
     "broken-character",
     "empty",
     "wrong-type",
@@ -58,6 +69,9 @@ FAULTS = (
 )
 REASONS = {200: "OK", 307: "Temporary Redirect", 404: "Not Found", 429: "Too Many Requests", 500: "Internal Server Error"}
 HUGE = 10_000_000  # bytes
+ANY = tuple(fault for fault in FAULTS if fault not in ("none", "redirect", "context", "http-401", "http-404", "half-character"))
+RECORDED = 5_000  # requests kept
+KEPT_HEADERS = frozenset({b"content-type", b"accept", b"anthropic-version", b"user-agent"})
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,13 +87,18 @@ class Pace:
     fault_at: int = 5
     fault_rate: float = 1.0
     fault_first: int = 0
+    fault_model: str = ""
     retry_after: int = 2
+    thinking: int = 0
+    calls: int = 0
+    reason: str = ""
+    turn: str = ""
 
     def updated(self, changes: dict[str, str]) -> Pace:
         known = {field.name: field.type for field in dataclasses.fields(self)}
         casts = {"float": float, "int": int, "str": str}
         values = {name: casts[str(known[name])](value) for name, value in changes.items() if name in known}
-        if values.get("fault", "none") not in FAULTS:
+        if values.get("fault", "none") not in (*FAULTS, "any"):
             raise ValueError(f"unknown fault {values['fault']!r}")
         return dataclasses.replace(self, **values)
 
@@ -98,6 +117,8 @@ class Stats:
     faults: int = 0
     connections: int = 0
     redirects: int = 0
+    images: int = 0
+    """pictures in chat requests"""
     last_body: str = ""
     """the last chat request, for tests that look at what a client asks"""
 
@@ -112,6 +133,8 @@ class Simulator:
         self.stats = Stats()
         self.serial = 0
         self.fault_seen = 0
+        self.requests: collections.deque[dict[str, Any]] = collections.deque(maxlen=RECORDED)
+        self.turns: collections.Counter[str] = collections.Counter()
 
     def next_id(self, prefix: str) -> str:
         self.serial += 1
@@ -124,8 +147,8 @@ class Simulator:
         pairs = (item.split("=", 1) for item in found[-1].decode().split() if "=" in item)
         return self.pace.updated(dict(pairs))
 
-    def draws_fault(self, pace: Pace) -> bool:
-        if pace.fault == "none":
+    def draws_fault(self, pace: Pace, model: str) -> bool:
+        if pace.fault == "none" or pace.fault_model not in ("", model):
             return False
         if pace.fault_first:
             self.fault_seen += 1
@@ -143,6 +166,9 @@ class Simulator:
         return [round(v / norm, 6) for v in values]
 
 
+CHAT = frozenset({"/v1/chat/completions", "/chat/completions", "/v1/messages", "/api/chat", "/api/generate"})
+
+
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection, kept alive, one request at a time."""
 
@@ -152,12 +178,16 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self.streaming = False
+        self.full = False
+        """the reader does not keep up"""
+        self.waiting: Callable[[], None] | None = None
         self.reset()
 
     def reset(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
         self.path = b""
         self.body: list[bytes] = []
+        self.headers: dict[str, str] = {}
 
     # asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -174,6 +204,15 @@ class Connection(asyncio.Protocol):
             self.sim.stats.client_gone += 1
         self.transport = None
 
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        waiting, self.waiting = self.waiting, None
+        if waiting:
+            waiting()
+
     def data_received(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
@@ -185,6 +224,8 @@ class Connection(asyncio.Protocol):
         self.path += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() in KEPT_HEADERS:
+            self.headers[name.lower().decode()] = value.decode(errors="replace")
         if name.lower() == b"expect" and self.transport:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -193,8 +234,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         path, body = self.path.split(b"?", 1)[0].decode(), b"".join(self.body)
+        method, headers = self.parser.get_method().decode(), self.headers
         self.reset()
-        self.route(path, body)
+        self.route(method, path, headers, body)
 
     # answers
     def close(self) -> None:
@@ -213,8 +255,14 @@ class Connection(asyncio.Protocol):
     def send_json(self, value: object, status: int = 200) -> None:
         self.send(status, wire.dumps(value).encode())
 
-    def route(self, path: str, raw: bytes) -> None:
+    def route(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> None:
         sim = self.sim
+        if path in CHAT:
+            try:
+                kept: Any = json.loads(raw)
+            except ValueError:
+                kept = raw.decode(errors="replace")
+            sim.requests.append({"path": path, "headers": headers, "body": kept})
         try:
             body: dict[str, Any] = json.loads(raw) if raw else {}
         except ValueError:
@@ -254,6 +302,13 @@ class Connection(asyncio.Protocol):
                 self.send_json({"version": "0.12.0"})
             case "/api/show":
                 self.send_json({"details": {"family": "sim"}, "model_info": {}, "capabilities": ["completion"]})
+            case "/sim/requests" if method == "DELETE":
+                sim.requests.clear()
+                self.send_json({"ok": True})
+            case "/sim/requests":
+                self.send_json(list(sim.requests))
+            case "/sim/turns":
+                self.send_json(sim.turns)
             case "/sim/stats":
                 self.send_json(dataclasses.asdict(sim.stats))
             case "/sim/elsewhere":
@@ -262,6 +317,8 @@ class Connection(asyncio.Protocol):
             case "/sim/reset":
                 sim.stats = Stats(active=sim.stats.active)
                 sim.fault_seen = 0
+                sim.requests.clear()
+                sim.turns.clear()
                 self.send_json({"ok": True})
             case "/sim/config":
                 try:
@@ -291,13 +348,17 @@ class Connection(asyncio.Protocol):
         sim = self.sim
         sim.stats.requests += 1
         sim.stats.last_body = raw.decode(errors="replace")
+        sim.stats.images += wire.images(body)
         family = flavour.partition("-")[0]
         try:
             pace = sim.pace_of(raw)
         except ValueError as error:
             self.send(400, wire.error_body(family, 400, str(error)))
             return
-        fault = pace.fault if sim.draws_fault(pace) else "none"
+        model = str(body.get("model", "sim"))
+        fault = pace.fault if sim.draws_fault(pace, model) else "none"
+        if fault == "any":
+            fault = random.choice(ANY)
         if fault != "none":
             sim.stats.faults += 1
         if fault == "hang":
@@ -310,7 +371,6 @@ class Connection(asyncio.Protocol):
             extra = f"Retry-After: {pace.retry_after}\r\n" if status == 429 else ""
             self.send(status, wire.error_body(family, status, f"simulated {status}"), extra)
             return
-        model = str(body.get("model", "sim"))
         prompt_tokens = len(raw) // 4
         streamed = bool(body.get("stream", family == "ollama"))
         generate = flavour == "ollama-generate"
@@ -318,26 +378,27 @@ class Connection(asyncio.Protocol):
             delay = (pace.ttft + pace.itl * pace.tokens) / 1000
             self.timer = self.loop.call_later(delay, self.send_whole, family, model, pace.tokens, prompt_tokens, generate)
             return
+        more = wire.Extras(pace.thinking, wire.tool_calls(body, pace.calls), pace.reason)
         if family == "openai":
             usage = bool((body.get("stream_options") or {}).get("include_usage"))
-            shape = wire.openai_stream(model, sim.next_id("chatcmpl-"), prompt_tokens, pace.tokens, usage)
+            shape = wire.openai_stream(model, sim.next_id("chatcmpl-"), prompt_tokens, pace.tokens, usage, more)
         elif family == "anthropic":
-            shape = wire.anthropic_stream(model, sim.next_id("msg_"), prompt_tokens, pace.tokens)
+            shape = wire.anthropic_stream(model, sim.next_id("msg_"), prompt_tokens, pace.tokens, more)
         else:
-            shape = wire.ollama_stream(model, prompt_tokens, pace.tokens, generate)
+            shape = wire.ollama_stream(model, prompt_tokens, pace.tokens, generate, more)
         Streamer(self, shape, pace, fault)
 
     def refuse(self, fault: str, family: str) -> None:
         """Answer at once, with something that is no stream of tokens."""
         match fault:
             case "empty":
-                self.send(200, b"", content_type="text/event-stream")
+                self.send(200, b"", content_type="application/x-ndjson" if family == "ollama" else "text/event-stream")
             case "wrong-type":
                 self.send(200, b"<html><body>Sign in to the network</body></html>", content_type="text/html")
             case "redirect":
                 self.send(307, b"", "Location: /sim/elsewhere\r\n")
             case "context":
-                self.send(400, wire.error_body(family, 400, "too long", "context_length_exceeded"))
+                self.send(400, wire.error_body(family, 400, wire.TOO_LONG[family], "context_length_exceeded"))
 
     def send_whole(self, family: str, model: str, tokens: int, prompt_tokens: int, generate: bool) -> None:
         self.timer = None
@@ -392,6 +453,9 @@ class Streamer:
         transport = conn.transport
         if not transport:
             return
+        if conn.full:  # As a real server: what the reader has not taken holds the answer up.
+            conn.waiting = self.step
+            return
         if self.fault != "none" and self.sent >= self.pace.fault_at and not self.misbehave(transport):
             return
         if self.sent >= self.pace.tokens:
@@ -416,7 +480,8 @@ class Streamer:
             return True
         if fault == "huge":
             transport.write(self.chunk(shape.token(b"x" * HUGE)))
-            return True
+            self.conn.timer = self.loop.call_soon(self.step)
+            return False
         if fault == "broken-character":
             transport.write(self.chunk(shape.token(b"caf\xc3 \xff")))
             return True
@@ -426,7 +491,11 @@ class Streamer:
             transport.write(whole[:middle])
             self.conn.timer = self.loop.call_later(0.05, self.resume, whole[middle:])
             return False
-        if fault == "disconnect":
+        if fault == "cut-character":
+            whole = self.chunk(shape.token("é".encode()))
+            transport.write(whole[: whole.index(b"\xc3") + 1])
+            transport.close()
+        elif fault == "disconnect":
             transport.abort()
         elif fault == "error-event":
             transport.write(self.chunk(self.shape.error) + b"0\r\n\r\n")
@@ -441,6 +510,8 @@ class Streamer:
     def finish(self, transport: asyncio.Transport) -> None:
         transport.write(self.chunk(self.shape.tail) + b"0\r\n\r\n")
         self.conn.sim.stats.finished += 1
+        if self.pace.turn:
+            self.conn.sim.turns[self.pace.turn] += 1
         self.end()
 
     def end(self) -> None:
@@ -483,7 +554,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
-    pace = Pace(args.ttft, args.itl, args.tokens, args.fault, args.fault_at, args.fault_rate, 0, args.retry_after)
+    pace = Pace(
+        args.ttft,
+        args.itl,
+        args.tokens,
+        args.fault,
+        args.fault_at,
+        args.fault_rate,
+        retry_after=args.retry_after,
+    )
     sim = Simulator(pace, args.models.split(","), args.dims)
     if args.no_uvloop:
         asyncio.run(serve(sim, args.host, args.port))

@@ -64,3 +64,12 @@ class NoPermittedModel(AppError):
     status = 409
     title = "No permitted model can answer"
     retryable: ClassVar[bool] = False
+
+
+class BudgetExceeded(AppError):
+    """Every model that could answer costs more than what is left of a budget."""
+
+    code = "budget_exceeded"
+    status = 429
+    title = "The budget is used up"
+    retryable: ClassVar[bool] = False

@@ -1,91 +1,371 @@
-"""Which model answers a request, and why."""
+"""Which model answers a request, and why; who takes over when it fails."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator
+import random
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
-from gateway import catalogue, embedding
+from django.conf import settings
+
+from gateway import catalogue, embedding, health, selection
 from gateway.access import GrantedModels, ModelAccess
 from gateway.catalogue import BUILTIN, BUILTIN_MODEL
 from gateway.clients.builtin import BuiltinClient
-from gateway.errors import NoPermittedModel
-from gateway.types import ChatClient, ChatEvent, ChatRequest, ModelInfo
+from gateway.clients.wire import BACKOFF, asked
+from gateway.difficulty import Difficulty
+from gateway.errors import (
+    ContextTooLong,
+    NoPermittedModel,
+    ProviderError,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from gateway.types import (
+    Budget,
+    ChatClient,
+    ChatEvent,
+    ChatMessage,
+    ChatRequest,
+    Estimate,
+    Locality,
+    ModelInfo,
+    Needs,
+    Provider,
+    Rerouted,
+    RoutingPolicy,
+    TextDelta,
+    ToolCall,
+)
 
-__all__ = ["Decision", "LLMRouter"]
+__all__ = ["Decision", "EveryBudget", "LLMRouter", "needs_of"]
+
+CONTINUE = {
+    "fr": "Ta réponse a été interrompue. Continue exactement là où elle s'arrête, sans rien répéter ni annoncer.",
+    "en": "Your answer was interrupted. Go on exactly where it stops, without repeating or announcing anything.",
+}
+NOTHING = Needs()
+ROUNDS = 2
+LEAST_WINDOW = 4096  # tokens; what servers that must be told a window are told at least
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reasons` are stable codes: `named`, `default_model`, `only_model`, `first_model`, `builtin_only`, `builtin_named`."""
+    """`reasons` are stable codes, the way of choosing first: `named`, `default_model`, `only_model`, `first_model`,
+    `builtin_only`, `builtin_named`, `builtin_last`, `pinned`, `cheapest`, `fastest`, `auto_easy`, `auto_hard`.
+
+    Then what narrowed the choice (`filtered_privacy`, `filtered_ability`, `filtered_window`, `filtered_budget`,
+    `filtered_health`) and, for "auto", what the question asks for (see `gateway.difficulty`). `fallbacks` are asked in
+    turn where the model fails; all of them stand under the same privacy verdict.
+    """
 
     model: ModelInfo
     route: Literal["local", "cloud", "refused"]
     reasons: tuple[str, ...]
+    fallbacks: tuple[ModelInfo, ...] = ()
+    difficulty: Difficulty | None = None
+    continues: bool = False
+
+
+class Catalogue(Protocol):
+    """Where the router finds models: the module `gateway.catalogue`, or a test's own."""
+
+    async def load(self) -> tuple[ModelInfo, ...]: ...
+    def providers(self) -> tuple[Provider, ...]: ...
+    def provider_of(self, model: ModelInfo) -> Provider: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EveryBudget:
+    """No budgets: everything is allowed."""
+
+    async def allows(self, model: ModelInfo, estimate: Estimate) -> bool:
+        return True
+
+
+def needs_of(request: ChatRequest) -> Needs:
+    """What a request asks of a model."""
+    abilities = set()
+    if any(message.images for message in request.messages):
+        abilities.add("images")
+    if request.tools:
+        abilities.add("tools")
+    if request.schema is not None:
+        abilities.add("structured")
+    question = request.question or next((m.content for m in reversed(request.messages) if m.role == "user"), "")
+    return Needs(frozenset(abilities), asked(request.messages), request.max_tokens or 0, question)
 
 
 @dataclass(frozen=True, slots=True)
 class LLMRouter:
-    """The one way from the product to a model. `access` says which of them the person may use."""
+    """The one way from the product to a model. `access` says which of them the person may use, `budget` what may be spent."""
 
     access: ModelAccess = field(default_factory=GrantedModels)
+    budget: Budget = field(default_factory=EveryBudget)
+    source: Catalogue = field(default=catalogue)
+    health: health.Health = field(default_factory=health.common)
 
-    async def route(self, *, model: str | None = None) -> Decision:
+    async def route(
+        self,
+        *,
+        model: str | None = None,
+        localities: frozenset[Locality] | None = None,
+        needs: Needs = NOTHING,
+        policy: RoutingPolicy | None = None,
+    ) -> Decision:
         """Decide; asks a provider at most for its list of models. `model` is an id of the catalogue or a provider's own name.
 
-        A model that is kept for others is as one that is not there.
-        Raises `NoPermittedModel` or `ProviderUnavailable`; never falls back on the built-in model where another is configured.
+        `localities` are those that the privacy verdict permits, None where there is none. A model that is kept for others
+        is as one that is not there. Raises `NoPermittedModel`, `ProviderUnavailable`, `ContextTooLong` or
+        `BudgetExceeded`; without a policy that says so never falls back on the built-in model where another is configured.
         """
         if model == BUILTIN:
             if not await self.access.usable((BUILTIN_MODEL,)):
                 raise NoPermittedModel("This model is kept for others.")
             return Decision(BUILTIN_MODEL, "local", ("builtin_named",))
-        configured = await catalogue.load()
+        last = BUILTIN_MODEL if await self._builtin_last(policy, localities, needs) else None
+        try:
+            return await self._decide(model, localities, needs, policy, last)
+        except (NoPermittedModel, ProviderUnavailable):
+            if last is None or model:
+                raise
+            return Decision(last, "local", ("builtin_last",))
+
+    async def _decide(
+        self,
+        model: str | None,
+        localities: frozenset[Locality] | None,
+        needs: Needs,
+        policy: RoutingPolicy | None,
+        last: ModelInfo | None,
+    ) -> Decision:
+        configured = await self.source.load()
         models = await self.access.usable(configured)
-        if model:
-            for known in models:
-                if model in {known.id, known.name}:
-                    return Decision(known, known.locality, ("named",))
-            raise NoPermittedModel(f"There is no model {model[:80]!r} here.")
-        if not models:
+        if not models and not model:
             raise NoPermittedModel("No model here may be used by this person.")
-        if models == (BUILTIN_MODEL,):
+        if models == (BUILTIN_MODEL,) and not model:
             return Decision(BUILTIN_MODEL, "local", ("builtin_only",))
-        if default := os.environ.get("CLOISON_MODEL", ""):
-            for known in models:
+        sieve = selection.Sieve(self.budget, localities, needs)
+        chain = policy or RoutingPolicy()
+        difficulty: Difficulty | None = None
+        if model:
+            named = [known for known in models if model in {known.id, known.name}]
+            if not named:
+                raise NoPermittedModel(f"There is no model {model[:80]!r} here.")
+            kept = await sieve.keep(named[:1])
+            reasons: tuple[str, ...] = ("named",)
+        elif chain.choose == "pinned" and not chain.models:
+            kept, reason = self._by_environment(configured, models, await sieve.keep(models))
+            reasons = (reason,)
+        else:
+            able = await sieve.keep(selection.listed(chain, models))
+            well = await self._healthy(able, sieve) if chain.choose != "pinned" else able
+            kept, reasons, difficulty = selection.choose(chain, well, needs, self.health.latency)
+        listed = await sieve.keep(selection.pick(chain.fallbacks, models), note=False)
+        rest = kept[1:] if chain.models or chain.choose != "pinned" else ()
+        fallbacks = tuple(dict.fromkeys(m for m in (*listed, *rest) if m != kept[0]))
+        return Decision(
+            kept[0],
+            kept[0].locality,
+            (*reasons, *sieve.reasons, *(difficulty.reasons if difficulty else ())),
+            (*fallbacks, last) if last and last not in fallbacks and last != kept[0] else fallbacks,
+            difficulty,
+            chain.continues,
+        )
+
+    def _by_environment(
+        self, configured: Sequence[ModelInfo], models: Sequence[ModelInfo], kept: Sequence[ModelInfo]
+    ) -> tuple[tuple[ModelInfo, ...], str]:
+        """Without a policy: the default model, or the first. `kept` is what is left of `models`; never empty."""
+        default = os.environ.get("CLOISON_MODEL", "")
+        if default:
+            for known in kept:
                 if default in {known.id, known.name}:
-                    return Decision(known, known.locality, ("default_model",))
-            if any(default in {known.id, known.name} and known.locality == "local" for known in configured):
-                models = tuple(known for known in models if known.locality == "local")
-                if not models:
-                    raise NoPermittedModel("The local model is kept for others; the question was not sent to the cloud instead.")
-            elif not any(default in {known.id, known.name} for known in configured):
+                    return (known,), "default_model"
+            named = [known for known in configured if default in {known.id, known.name}]
+            if not named:
                 raise NoPermittedModel(f"CLOISON_MODEL names {default[:80]!r}, which no configured provider has.")
-        first = catalogue.providers()[0]
-        if first.locality == "local" and models[0].locality == "cloud" and models[0].provider != first.name:
+            if any(known.locality == "local" for known in named):
+                kept = tuple(known for known in kept if known.locality == "local")
+                if not kept:
+                    raise NoPermittedModel("The local model is kept for others; the question was not sent to the cloud instead.")
+        first = self.source.providers()[0]
+        if first.locality == "local" and kept[0].locality == "cloud" and kept[0].provider != first.name:
             raise NoPermittedModel("The local model does not answer; the question was not sent to the cloud instead.")
-        reason = "only_model" if len(models) == 1 else "first_model"
-        return Decision(models[0], models[0].locality, (reason,))
+        return tuple(kept[:1]), "only_model" if len(models) == 1 else "first_model"
+
+    async def _builtin_last(self, policy: RoutingPolicy | None, localities: frozenset[Locality] | None, needs: Needs) -> bool:
+        if policy is None or not policy.builtin or needs.abilities or (localities is not None and "local" not in localities):
+            return False
+        return bool(await self.access.usable((BUILTIN_MODEL,)))
+
+    async def _healthy(self, models: Sequence[ModelInfo], sieve: selection.Sieve) -> tuple[ModelInfo, ...]:
+        """Without those whose provider is known to be down; all of them where none is left."""
+        keys = {model: self._circuit(model) for model in models}
+        shut = await self.health.shut(tuple({key for key in keys.values() if key}))
+        well = tuple(model for model in models if keys[model] not in shut)
+        if well and len(well) < len(models):
+            sieve.reasons.append("filtered_health")
+        return well or tuple(models)
+
+    def _circuit(self, model: ModelInfo) -> str:
+        return "" if model.provider == BUILTIN else health.key_of(self.source.provider_of(model))
 
     async def stream(self, request: ChatRequest, decision: Decision) -> AsyncGenerator[ChatEvent, None]:
-        """The answer of the model decided on. Closing the generator closes the provider's connection.
+        """The answer of the model decided on, or of those that take over. Closing it closes the provider's connection.
 
-        Raises `ProviderError`; `NoPermittedModel` where the local Ollama does not answer at all.
+        `Rerouted` comes before the first word of another model. After the first word another one goes on only where the
+        decision says so; otherwise what came stays, and the error says whether asking again makes sense. Ends at most
+        CLOISON_ANSWER_TIMEOUT seconds after a provider's last word. Raises `ProviderError`; `NoPermittedModel` where the
+        local Ollama does not answer at all.
         """
-        client = self._client(decision.model)
-        stream = client.stream(replace(request, model=decision.model.name))
+        course = _Course(request, decision)
+        while (model := course.next()) is not None:
+            if course.pause:
+                await asyncio.sleep(course.pause)
+            key = self._circuit(model)
+            if key and not await self.health.enter(key):
+                course.failed(model, ProviderUnavailable("The model's provider has failed too often; it rests for a while."))
+                continue
+            if course.origin is not None and course.origin != model:
+                yield course.rerouted(model)
+            attempt = self._attempt(course, model, key)
+            try:
+                async for event in attempt:
+                    yield event
+                return
+            except (ProviderError, NoPermittedModel) as error:
+                course.failed(model, error)
+            finally:
+                await attempt.aclose()
+        raise course.error or NoPermittedModel
+
+    async def _attempt(self, course: _Course, model: ModelInfo, key: str) -> AsyncGenerator[ChatEvent, None]:
+        """One model's part of the answer. Its outcome goes to the circuit."""
+        now = asyncio.get_running_loop().time
+        stream = self._client(model).stream(course.request_for(model))
+        began = now()
         try:
-            async for event in stream:
+            try:
+                async with asyncio.timeout_at(course.until):
+                    event = await anext(stream, None)
+            except TimeoutError:
+                raise ProviderTimeout("No model answered in time.") from None
+            if key:
+                self.health.observe(model.id, now() - began)
+            while event is not None:
+                course.saw(event, now())
                 yield event
+                event = await anext(stream, None)
+            if key:
+                await self.health.succeeded(key)
+        except (ProviderError, NoPermittedModel) as error:
+            if key and isinstance(error, ProviderRejected | ContextTooLong):
+                await self.health.succeeded(key)  # It is there, and said no.
+            elif key:
+                await self.health.failed(key)
+            raise
         finally:
             await stream.aclose()
 
     def _client(self, model: ModelInfo) -> ChatClient:
         if model.provider == BUILTIN:
             return BuiltinClient(similarity=embedding.similarity)
-        from gateway.clients.openai import OpenAIClient
+        provider = self.source.provider_of(model)
+        local = provider.name == "ollama" or (provider.wire == "ollama" and provider.locality == "local")
+        match provider.wire:
+            case "ollama":
+                from gateway.clients.ollama import OllamaClient
 
-        provider = catalogue.provider_of(model)
-        return OpenAIClient(provider.base, provider.key, local=provider.name == "ollama")
+                return OllamaClient(provider.base, provider.key, local=local)
+            case "anthropic":
+                from gateway.clients.anthropic import AnthropicClient
+
+                return AnthropicClient(provider.base, provider.key)
+            case "litellm":
+                from gateway.clients.litellm import LiteLLMClient
+
+                return LiteLLMClient(provider.base, provider.key)
+            case _:
+                from gateway.clients.openai import OpenAIClient
+
+                return OpenAIClient(provider.base, provider.key, local=local)
+
+
+class _Course:
+    """How far one answer has come: who has been asked, what was shown, and until when it must end."""
+
+    def __init__(self, request: ChatRequest, decision: Decision) -> None:
+        self._request = request
+        self._continues = decision.continues
+        self._left = [decision.model, *decision.fallbacks]
+        self._again: list[ModelInfo] = []  # who failed in a way that may pass; each is asked twice at most
+        self._round = 1
+        self._text: list[str] = []
+        self._begun = False  # something that cannot be taken back was shown
+        self._called = False
+        self.origin: ModelInfo | None = None
+        self.error: ProviderError | NoPermittedModel | None = None
+        self.until = asyncio.get_running_loop().time() + settings.CLOISON_ANSWER_TIMEOUT
+        self.pause = 0.0  # seconds before the next one is asked
+
+    def next(self) -> ModelInfo | None:
+        """Who is asked now; None where nobody may be."""
+        if self._begun and not (
+            self._continues and self._text and not self._called and self.error is not None and self.error.retryable
+        ):
+            return None
+        if asyncio.get_running_loop().time() >= self.until:
+            return None
+        self.pause = 0.0
+        if not self._left and self._round < ROUNDS and len(self._again) > 1:
+            # All have failed, but not for good: once more, after a moment. One model alone was repeated by its client.
+            self._left, self._again = self._again, []
+            self._round += 1
+            self.pause = random.uniform(0.5, 1.5) * BACKOFF  # noqa: S311
+        while self._left:
+            model = self._left.pop(0)
+            if isinstance(self.error, ContextTooLong) and self.origin and model.context_window <= self.origin.context_window:
+                continue
+            if self._begun and model.provider == BUILTIN:
+                continue  # It quotes documents, and cannot go on with another's sentence.
+            return model
+        return None
+
+    def request_for(self, model: ModelInfo) -> ChatRequest:
+        messages = self._request.messages
+        if self._text:
+            language = self._request.language or "en"
+            messages = (
+                *messages,
+                ChatMessage("assistant", "".join(self._text)),
+                ChatMessage("user", CONTINUE.get(language, CONTINUE["en"])),
+            )
+        room = self._request.max_tokens or min(model.context_window // 4, 4096)
+        needed = max(LEAST_WINDOW, asked(messages) + room)
+        # In powers of two: a server that loads the model anew for another window does so rarely.
+        window = min(model.context_window, 1 << (needed - 1).bit_length())
+        return replace(self._request, model=model.name, messages=messages, context_window=window)
+
+    def saw(self, event: ChatEvent, now: float) -> None:
+        self.until = now + settings.CLOISON_ANSWER_TIMEOUT
+        if isinstance(event, TextDelta):
+            self._begun = True
+            self._text.append(event.text)
+        elif isinstance(event, ToolCall):
+            self._begun = self._called = True
+
+    def failed(self, model: ModelInfo, error: ProviderError | NoPermittedModel) -> None:
+        self.error = error
+        self.origin = model
+        if error.retryable:
+            self._again.append(model)
+
+    def rerouted(self, model: ModelInfo) -> Rerouted:
+        assert self.origin is not None
+        reason = self.error.code if self.error is not None else "provider_unavailable"
+        return Rerouted(self.origin.id, model.id, reason, continued=self._begun)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.errors import (
+    BudgetExceeded,
     ContextTooLong,
     NoPermittedModel,
     ProviderError,
@@ -24,15 +25,22 @@ if TYPE_CHECKING:
     Vectors = NDArray[numpy.float32]
 
 __all__ = [
+    "Budget",
+    "BudgetExceeded",
     "ChatClient",
     "ChatEvent",
     "ChatMessage",
     "ChatRequest",
+    "Choice",
     "ContextTooLong",
+    "Effort",
     "Embedder",
+    "Estimate",
     "Finish",
+    "Image",
     "Locality",
     "ModelInfo",
+    "Needs",
     "NoPermittedModel",
     "Passage",
     "Provider",
@@ -41,7 +49,12 @@ __all__ = [
     "ProviderRejected",
     "ProviderTimeout",
     "ProviderUnavailable",
+    "Rerouted",
+    "RoutingPolicy",
     "TextDelta",
+    "ThinkingDelta",
+    "Tool",
+    "ToolCall",
     "Usage",
     "Wire",
 ]
@@ -101,9 +114,61 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of a message. `media_type` is `image/png`, `image/jpeg`, `image/webp` or `image/gif`."""
+
+    data: bytes = field(repr=False)
+    media_type: str = "image/png"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model wants done: an event of its answer, and a part of the message that repeats the answer to it.
+
+    `arguments` is JSON as the model wrote it; not `complete` where the answer ended before the call did.
+    """
+
+    id: str
+    name: str
+    arguments: str = "{}"
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """What is new of the model's thoughts. `signature` comes last, by itself, from providers that want it back."""
+
+    text: str
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    role: Literal["system", "user", "assistant"]
+    """`content` is its text. A message of role "tool" answers the call `tool_call_id` of the tool `tool_name` with it.
+
+    `images` belong to a user's message, `tool_calls` and `thinking` to an assistant's.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    tool_name: str = ""
+    failed: bool = False
+    thinking: ThinkingDelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a model may call. `parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+Effort = Literal["low", "medium", "high"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +176,9 @@ class ChatRequest:
     """`messages` is what a provider gets, passages included (see `gateway.prompt`).
 
     `passages` and `question` (the person's own words; by default the last user message) are for models that need them
-    apart, as the built-in one does. `language` is the question's, where the caller knows it.
+    apart, as the built-in one does. `language` is the question's, where the caller knows it. `schema` is a JSON schema
+    that the answer must follow; `thinking` asks a model that can to think first. `context_window` (tokens) is told to
+    servers that would otherwise cut the prompt without a word.
     """
 
     model: str
@@ -121,6 +188,11 @@ class ChatRequest:
     max_tokens: int | None = None
     temperature: float | None = None
     question: str = ""
+    tools: tuple[Tool, ...] = ()
+    tool_choice: Literal["auto", "required", "none"] | None = None
+    schema: Mapping[str, Any] | None = None
+    thinking: Effort | None = None
+    context_window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +204,90 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """`estimated`: counted by us, because the provider did not."""
+    """`input_tokens` is all that was read, of it `cached_tokens` from the provider's cache and `cache_written` into it.
+
+    `estimated`: counted by us, because the provider did not.
+    """
 
     input_tokens: int
     output_tokens: int
     estimated: bool = False
+    cached_tokens: int = 0
+    cache_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The last event. `grounded` is False when the model itself says that its passages hold no answer; None: it did not say."""
 
-    reason: Literal["stop", "length"] = "stop"
+    reason: Literal["stop", "length", "tool_calls", "content_filter"] = "stop"
     grounded: bool | None = None
 
 
-ChatEvent = TextDelta | Usage | Finish
+@dataclass(frozen=True, slots=True)
+class Rerouted:
+    """From here on another model answers (ids of the catalogue). `reason` is the code of the error that led to it.
+
+    `continued`: it goes on where the other one broke off; what was shown stays.
+    """
+
+    origin: str
+    to: str
+    reason: str
+    continued: bool = False
+
+
+ChatEvent = TextDelta | ThinkingDelta | ToolCall | Usage | Finish | Rerouted
+
+
+Choice = Literal["pinned", "cheapest", "fastest", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPolicy:
+    """How an organisation wants its models chosen; models are named by their ids.
+
+    `models` are those to choose from, all where it is empty: in order of preference, for "auto" from the most modest to the
+    ablest. `fallbacks` are asked in turn where the chosen one fails. `continues`: one of them also goes on with an answer
+    that broke off. `builtin`: the built-in model is the last resort. `threshold` is the difficulty from which "auto" takes
+    an able model.
+    """
+
+    choose: Choice = "pinned"
+    models: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    continues: bool = False
+    builtin: bool = False
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a turn asks of a model. `question` is the person's own words, from which its difficulty is judged.
+
+    `input_tokens` is the whole prompt; `output_tokens` of 0: the usual room for an answer.
+    """
+
+    abilities: frozenset[str] = frozenset()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call will take at most; `cost` is None where the model's price is unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal | None
+    currency: str
+
+
+class Budget(Protocol):
+    """Asked by the router for every model that could answer."""
+
+    async def allows(self, model: ModelInfo, estimate: Estimate) -> bool: ...
 
 
 class ChatClient(Protocol):

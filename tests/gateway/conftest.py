@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from core import streams
+from gateway import health
 from gateway.clients import session
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +32,16 @@ class Provider:
 
     def stats(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.address}/sim/stats", timeout=5) as answer:
+            return dict(json.load(answer))
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The chat requests received since the last reset, as the provider read them."""
+        with urllib.request.urlopen(f"{self.address}/sim/requests", timeout=5) as answer:
+            return list(json.load(answer))
+
+    def turns(self) -> dict[str, int]:
+        """How often the answer of each named turn was given to its end."""
+        with urllib.request.urlopen(f"{self.address}/sim/turns", timeout=5) as answer:
             return dict(json.load(answer))
 
     def reset(self) -> None:
@@ -73,7 +85,9 @@ def provider(simulator: Provider, settings: Any) -> Provider:
 
 @pytest.fixture(autouse=True)
 async def closed_session() -> AsyncIterator[None]:
-    """The loop's HTTP session ends with its test."""
+    """The loop's HTTP session ends with its test, and no circuit stays open for the next one."""
+    health.common.cache_clear()
     yield
     await session.close()
+    await streams.close()
     await asyncio.sleep(0)

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from gateway.clients.openai import _Answer
-from gateway.clients.sse import MAX_EVENT, EventReader, EventTooLong
+from gateway.clients.openai import OpenAIAnswer
+from gateway.clients.sse import MAX_EVENT, EventReader, EventTooLong, LineReader
+from gateway.types import TextDelta
 
 STREAM = 'event: x\r\ndata: {"a":"é"}\r\n\r\n: comment\n\nid: 7\ndata: one\ndata:two\n\ndata: [DONE]\n\n'.encode()
 
@@ -38,10 +39,28 @@ def chunk(text: str) -> bytes:
 
 
 def test_halves_of_a_character_in_two_events_are_joined() -> None:
-    answer = _Answer()
+    answer = OpenAIAnswer()
 
     answer.read(chunk("a\ud83d"))
     first = answer.take()
     answer.read(chunk("\ude00b\0\ud83d") + b"data: [DONE]\n\n")
 
-    assert first + answer.take() == "a😀b\ufffd"
+    assert [*first, *answer.take()] == [TextDelta("a"), TextDelta("😀b\ufffd")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_lines_are_the_same_however_the_network_cuts_them(size: int) -> None:
+    stream = '{"a":"é"}\r\n\n{"b":1}\n{"c":2}'.encode()
+    reader = LineReader()
+
+    lines = [line for at in range(0, len(stream), size) for line in reader.feed(stream[at : at + size])] + reader.finish()
+
+    assert [json.loads(line) for line in lines] == [{"a": "é"}, {"b": 1}, {"c": 2}]
+
+
+def test_a_line_without_end_is_refused() -> None:
+    reader = LineReader()
+
+    with pytest.raises(EventTooLong):
+        for _ in range(MAX_EVENT):
+            reader.feed(b"x" * 60_000)

@@ -231,6 +231,9 @@ CLOISON_DEMO = environment.flag("CLOISON_DEMO")
 CLOISON_DEMO_PASSWORD = environment.text("CLOISON_DEMO_PASSWORD", "cloison-demo-2026")
 CLOISON_FIRST_TOKEN_TIMEOUT = environment.number("CLOISON_FIRST_TOKEN_TIMEOUT", 30)  # seconds
 CLOISON_GAP_TIMEOUT = environment.number("CLOISON_GAP_TIMEOUT", 20)  # seconds
+CLOISON_ANSWER_TIMEOUT = environment.number(
+    "CLOISON_ANSWER_TIMEOUT", 90
+)  # seconds after a provider's last word, fallbacks included
 CLOISON_BUILTIN_PACE_MS = environment.number("CLOISON_BUILTIN_PACE_MS", 15)
 CLOISON_METRICS_TOKEN = environment.text("CLOISON_METRICS_TOKEN")
 PROMETHEUS_EXPORT_MIGRATIONS = False

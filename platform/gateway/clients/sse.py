@@ -51,3 +51,25 @@ class EventReader:
         events = self.feed(b"\n\n")
         self._rest = b""
         return events
+
+
+class LineReader:
+    """The same for streams of one JSON object a line."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The lines that end within `piece`, in order, without empty ones. Raises `EventTooLong`."""
+        lines = (self._rest + piece).split(b"\n") if self._rest else piece.split(b"\n")
+        self._rest = lines.pop()
+        if len(self._rest) > MAX_EVENT or any(len(line) > MAX_EVENT for line in lines):
+            raise EventTooLong
+        return [line for line in lines if line and not line.isspace()]
+
+    def finish(self) -> list[bytes]:
+        """What a stream that ended without its last line's end still held. The reader is empty afterwards."""
+        rest, self._rest = self._rest, b""
+        return [rest] if rest.strip() else []

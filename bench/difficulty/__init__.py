@@ -1,0 +1,1 @@
+"""Trains and judges the estimate of a question's difficulty."""
