@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core import metrics
 from documents import languages
 from documents.bm25 import blocks
 from documents.chunking import Chunk, chunk
@@ -29,6 +30,7 @@ from documents.parsing.sandbox import parser
 from documents.terms import chunk_terms
 from gateway import embedding
 from gateway.types import Embedder
+from isolation import context
 
 logger = logging.getLogger(__name__)
 
@@ -109,12 +111,16 @@ def ingest_document(document_id: int, *, parse: ParseFunction = parser.parse) ->
             attempt.end(Document.Status.QUEUED)
         else:
             attempt.end(Document.Status.FAILED, failure.code)
+            _count("failed")
         logger.info("document not read", extra={"document_id": document_id, "code": failure.code})
     except Exception:
         last = document.attempts >= MOST_ATTEMPTS
         attempt.end(Document.Status.FAILED if last else Document.Status.QUEUED, "internal" if last else "")
+        if last:
+            _count("failed")
         raise
     else:
+        _count("ready")
         seconds = round(time.monotonic() - began, 2)
         logger.info("document ingested", extra={"document_id": document_id, "chunks": chunks, "seconds": seconds})
 
@@ -255,6 +261,10 @@ def _write_chunks(document: Document, chunks: Sequence[Chunk]) -> list[Embedding
         for position, part in enumerate(chunks)
     ]
     return Embedding.objects.bulk_create(rows, batch_size=500)
+
+
+def _count(outcome: str) -> None:
+    metrics.DOCUMENTS.labels(metrics.tenant_label(context.current().schema), outcome).inc()
 
 
 @dataclass(frozen=True, slots=True)

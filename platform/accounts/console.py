@@ -139,6 +139,10 @@ class ConsoleSite(AdminSite):
         super().__init__(name="admin")
         self.boards: list[Board] = []
 
+    def get_urls(self) -> list[Any]:
+        """Without "view on site": no row of ours has a page of its own by content type, and shared types have no table here."""
+        return [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
+
     def board(self, make: Board) -> Board:
         """Put a table on the first page: `{name, heads, rows: [{name, sub?, cells, state?, tone?, icon?, url?}]}`.
 

@@ -69,6 +69,9 @@ class Child:
             self.deaths = 0 if now - self.started > STEADY else self.deaths + 1
             pause = RESTART_AFTER[min(self.deaths, len(RESTART_AFTER) - 1)]
             say(f"{self.name} ended with {self.process.returncode}; starting it again in {pause} s (log: {self.log})")
+            # What it had open, it has no more: its gauges would otherwise count for ever.
+            for gauge in Path(self.environment["PROMETHEUS_MULTIPROC_DIR"]).glob(f"gauge_live*_{self.process.pid}.db"):
+                gauge.unlink(missing_ok=True)
             self.process, self.restart_at = None, now + pause
         if self.process is None and now >= self.restart_at:
             self.start()
@@ -134,6 +137,9 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop_soon)
         try:
+            self._metrics.mkdir(parents=True, exist_ok=True)
+            for counted in self._metrics.glob("*.db"):  # Of processes that are gone.
+                counted.unlink()
             self._prepare()
             self._serve()
             on_ready()
@@ -201,6 +207,11 @@ class Supervisor:
                     "Choose another one with --port.",
                 ) from error
 
+    @property
+    def _metrics(self) -> Path:
+        """Where the processes keep what they count, so that `/metrics` of one tells of all."""
+        return Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or self.options.data / "metrics")
+
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
@@ -209,6 +220,7 @@ class Supervisor:
             "CLOISON_DRAIN_SECONDS": os.environ.get("CLOISON_DRAIN_SECONDS", "6"),
             "CLOISON_DEMO": "1" if self.options.demo else "0",
             "PYTHONUNBUFFERED": "1",
+            "PROMETHEUS_MULTIPROC_DIR": str(self._metrics),
         }
 
     def _manage(self, *command: str) -> None:

@@ -113,6 +113,9 @@ def test_up_reaches_ready_restarts_the_dead_and_stops_cleanly(data: Path) -> Non
         wait_live(appliance.port)
         assert {"serve", "worker"} <= set(appliance.children())
         assert appliance.children()["serve"].pid != children["serve"].pid
+        told = httpx.get(f"http://127.0.0.1:{appliance.port}/metrics", headers={"Host": "localhost"}, timeout=5).text
+        assert "http_requests_total{" in told
+        assert "rate_limiter_degraded 0.0" in told  # The killed process' gauge does not count on.
         everything = [*psutil.Process(appliance.process.pid).children(recursive=True)]
     finally:
         seconds = appliance.stop()

@@ -80,6 +80,13 @@ async def test_an_unknown_host_is_404_everywhere_but_health(host: str, live: Liv
         assert (await http.get("/health/ready")).json() == {"status": "ready", "parts": {"database": "ok", "redis": "ok"}}
 
 
+async def test_the_console_has_no_page_by_content_type(live: Live, acme: House) -> None:
+    async with client(live, acme.person("admin")) as http:
+        found = [(await http.get(f"/admin/r/{kind}/1/")).status_code for kind in range(1, 12)]
+
+    assert set(found) == {404}
+
+
 async def test_metrics_are_the_operators(live: Live, acme: House) -> None:
     async with client(live) as http:
         shown = await http.get("/metrics", headers={"Host": "localhost"})
