@@ -31,7 +31,7 @@ from isolation import context
 SECTIONS: list[tuple[Any, list[str]]] = [
     (_("Access"), ["User", "Group"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
-    (_("Platform"), ["ModelGrant", "Tenant", "Domain", "TenantJob"]),
+    (_("Platform"), ["ProviderAccount", "ModelGrant", "Tenant", "Domain", "TenantJob"]),
     (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading", "WallReport"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.

@@ -88,4 +88,4 @@ class LLMRouter:
         from gateway.clients.openai import OpenAIClient
 
         provider = catalogue.provider_of(model)
-        return OpenAIClient(provider.base, provider.key, local=provider.name == "ollama")
+        return OpenAIClient(provider.base, provider.key, local=provider.name == "ollama", local_network=provider.local_network)

@@ -184,9 +184,11 @@ class Site:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.seen: list[str | None] = []
+        self.ended = asyncio.Event()
 
     async def serve(self) -> int:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.ended.clear()
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             path = head.split(" ")[1]
             self.asked.append(path)
@@ -198,10 +200,11 @@ class Site:
                 place = f"/hops/{int(path[6:]) - 1}"
                 writer.write(f"HTTP/1.1 307 Again\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode())
             elif path == "/slow":
-                await asyncio.sleep(5)
+                await reader.read()  # Until the other side has had enough.
             else:
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + b"x" * 4096)
             writer.close()
+            self.ended.set()
 
         self.server = await asyncio.start_server(talk, "127.0.0.2", 0)
         return int(self.server.sockets[0].getsockname()[1])
@@ -235,4 +238,6 @@ async def test_case_42_body_and_time_have_an_end(outside: None) -> None:
     with pytest.raises(outgoing.Unreachable):
         await outgoing.fetch(f"{base}/slow", seconds=0.2)
     assert outgoing.TOTAL_SECONDS == 10
+    await site.ended.wait()
+    await asyncio.sleep(0)
     site.server.close()

@@ -35,6 +35,7 @@ SHARED_APPS = [
     "core",
     "audit",
     "accounts",
+    "gateway",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
@@ -207,6 +208,8 @@ CLOISON_DEMO_PASSWORD = environment.text("CLOISON_DEMO_PASSWORD", "cloison-demo-
 CLOISON_FIRST_TOKEN_TIMEOUT = environment.number("CLOISON_FIRST_TOKEN_TIMEOUT", 30)  # seconds
 CLOISON_GAP_TIMEOUT = environment.number("CLOISON_GAP_TIMEOUT", 20)  # seconds
 CLOISON_BUILTIN_PACE_MS = environment.number("CLOISON_BUILTIN_PACE_MS", 15)
+CLOISON_SECRETS_KEYS = SECRETS.get("CLOISON_SECRETS_KEYS")  # the keyring of providers' keys; empty: derived from SECRET_KEY
+CLOISON_ALLOW_LOCAL_PROVIDERS = environment.flag("CLOISON_ALLOW_LOCAL_PROVIDERS")  # organisations' own accounts, too
 CLOISON_METRICS_TOKEN = environment.text("CLOISON_METRICS_TOKEN")
 PROMETHEUS_EXPORT_MIGRATIONS = False
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from core.outgoing import AddressNotAllowed
 from gateway import tokens
 from gateway.clients import session
 from gateway.clients.sse import EventReader, EventTooLong
@@ -50,11 +51,13 @@ class OpenAIClient:
 
     A request is sent again (twice at most) only while nothing of the answer has been given out. `local`: that nobody
     listens at `base` means `NoPermittedModel`, because the one model that may see the question is down.
+    `local_network` is `Provider.local_network`.
     """
 
     base: str
     key: str = field(default="", repr=False)
     local: bool = False
+    local_network: bool = True
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """Raises `ProviderError`. Closing the generator closes the provider's connection."""
@@ -99,7 +102,9 @@ class OpenAIClient:
         try:
             async with (
                 asyncio.timeout(10),
-                session.shared().get(f"{self.base}/models", headers=self._headers(), allow_redirects=False) as response,
+                session.shared(local_network=self.local_network).get(
+                    f"{self.base}/models", headers=self._headers(), allow_redirects=False
+                ) as response,
             ):
                 if response.status != 200:
                     raise await _failure(response)
@@ -109,6 +114,9 @@ class OpenAIClient:
             raise ProviderUnavailable(f"Nobody answers at the model's address ({type(error).__name__}).") from error
         except (ValueError, KeyError, TypeError) as error:
             raise ProviderInvalid("The provider's list of models cannot be read.") from error
+
+    def _session(self) -> aiohttp.ClientSession:
+        return session.shared(local_network=self.local_network)
 
     def _unreachable(self) -> ProviderError | NoPermittedModel:
         if self.local:
@@ -159,11 +167,13 @@ class OpenAIClient:
         import aiohttp
 
         try:
-            response = await session.shared().post(
+            response = await self._session().post(
                 f"{self.base}/chat/completions", data=body, headers=self._headers(), allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _Again(self._unreachable()) from error
+        except AddressNotAllowed as error:
+            raise ProviderRejected(str(error.detail), reason=error.code) from error
         if (
             response.status == 200
             and response.content_type == "text/event-stream"
