@@ -67,6 +67,8 @@ CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "gateway.modelgrant": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
     "gateway.provideraccount": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
     "gateway.cataloguemodel": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
+    "gateway.budget": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
+    "gateway.usagerecord": (Right.SEE_USAGE, None),
     "profiles.assistant": (Right.MANAGE_ASSISTANTS, Right.MANAGE_ASSISTANTS),
     "audit.auditevent": (Right.SEE_AUDIT, None),
     "audit.readingpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),

@@ -16,6 +16,8 @@ app.autodiscover_tasks()
 # Sent by beat to every active tenant: {task: seconds between}.
 EVERY_TENANT = {
     "documents.tasks.reconcile": 30.0,
+    "gateway.tasks.free_lost_holds": 300.0,
+    "gateway.tasks.forget_old_usage": 24 * 3600.0,
 }
 app.conf.beat_schedule = {
     name: {"task": "tenants.tasks.fan_out", "schedule": seconds, "args": [name], "options": {"expires": seconds}}

@@ -9,6 +9,20 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.grants import Grant, names_a_principal
 from core.ids import uuid7
+from gateway.ledger import Budget, BudgetHold, BudgetPeriod, UsageRecord
+
+__all__ = [
+    "Budget",
+    "BudgetHold",
+    "BudgetPeriod",
+    "CatalogueModel",
+    "Interface",
+    "ModelGrant",
+    "Place",
+    "ProviderAccount",
+    "ProviderSecret",
+    "UsageRecord",
+]
 
 ABILITIES = ["text", "images", "audio", "tools", "thinking", "structured"]
 

@@ -19,8 +19,9 @@ from django.core.cache import cache
 from django.db import connection, connections, transaction
 from redis.exceptions import RedisError
 
-from gateway import secrets
-from gateway.models import CatalogueModel, ProviderAccount, ProviderSecret
+from gateway import budgets, secrets
+from gateway.budgets import Line
+from gateway.models import Budget, CatalogueModel, ProviderAccount, ProviderSecret
 from gateway.types import Locality, Provider, Wire
 from isolation import context, in_thread
 from isolation.context import PUBLIC
@@ -53,6 +54,7 @@ class Snapshot:
 
     providers: tuple[Provider, ...] = ()
     rows: Mapping[tuple[str, str], Row] = field(default_factory=dict)
+    budgets: tuple[Line, ...] = ()
     version: str = ""
     until: float = 0.0
 
@@ -157,8 +159,9 @@ def _version(schema: str) -> str:
 def _rows(schema: str) -> Snapshot:
     with context.use(context.service(schema)):
         accounts = list(ProviderAccount.objects.filter(enabled=True))
+        lines = budgets.lines_of(Budget.objects.filter(enabled=True))
         if not accounts:
-            return EMPTY
+            return Snapshot(budgets=lines)
         sealed = dict(ProviderSecret.objects.values_list("account", "sealed"))
         models: dict[int, list[CatalogueModel]] = {}
         for model in CatalogueModel.objects.filter(account__in=accounts):
@@ -172,7 +175,7 @@ def _rows(schema: str) -> Snapshot:
             continue
         providers.append(provider)
         rows.update({(provider.name, model.name): _row(model) for model in mine})
-    return Snapshot(tuple(providers), rows)
+    return Snapshot(tuple(providers), rows, lines)
 
 
 def name_of(schema: str, account: ProviderAccount) -> str:
