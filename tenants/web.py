@@ -10,7 +10,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from accounts.demo import CAST
-from gateway import catalogue
+from accounts.models import User
+from accounts.permissions import Right, allows
+from gateway import catalogue, snapshots
 from gateway.discovery import local_servers
 from isolation import context, in_thread
 from tenants.models import HEX_COLOUR, Tenant
@@ -64,6 +66,7 @@ async def operator_front(request: HttpRequest) -> HttpResponse:
             {"email": f"{local}@{_mail_domain(host)}", "role": role} for host in hosts[:1] for role, local, *_names in CAST
         ]
         rows.append({"tenant": tenant, "links": [_address(request, host) for host in hosts], "accounts": accounts})
+    await snapshots.refresh()
     models = catalogue.available()
     page = {
         "rows": rows,
@@ -71,5 +74,6 @@ async def operator_front(request: HttpRequest) -> HttpResponse:
         "models": models,
         "builtin": models[0].provider == catalogue.BUILTIN,
         "servers": await local_servers(),
+        "operator": allows(cast("User", request.user), Right.OPERATE),
     }
     return await in_thread(render, request, "tenants/operator.html", page)

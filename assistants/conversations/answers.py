@@ -6,12 +6,14 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from accounts.models import User
+from core.errors import AppError
 from documents.rag import Citation
 from gateway.catalogue import BUILTIN
+from gateway.metering import Accounting, Caller
 from gateway.prompt import build_messages
 from gateway.router import Decision, LLMRouter
 from gateway.types import ChatMessage, ChatRequest, Finish, Passage, TextDelta, Usage
@@ -39,6 +41,9 @@ class Turn:
     instructions: str = ""
     model: str | None = None
     folders: tuple[uuid.UUID, ...] | None = None
+    run: uuid.UUID | None = None
+    conversation: uuid.UUID | None = None
+    assistant: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +108,12 @@ AnswerEvent = Routed | Retrieved | Delta | Used | Answered
 class AnswerService:
     """Privacy verdict and route → passages → prompt within the model's window → the model's own words → citations.
 
-    Raises `gateway` errors (`ProviderError`, `NoPermittedModel`), whose codes end the run.
+    Raises `gateway` errors (`ProviderError`, `NoPermittedModel`, `BudgetExceeded`), whose codes end the run.
     """
 
     router: LLMRouter
     retriever: Retriever
+    accounting: Accounting = field(default_factory=Accounting)
     clock: Callable[[], float] = time.perf_counter
 
     async def answer(self, turn: Turn) -> AsyncGenerator[AnswerEvent, None]:
@@ -142,23 +148,40 @@ class AnswerService:
         )
         text: list[str] = []
         grounded: bool | None = None
+        meter = await self.accounting.open(request, decision.model, decision.route, _caller(turn))
         stream = self.router.stream(request, decision)
         try:
             async for event in stream:
+                meter.saw(event)
                 match event:
                     case TextDelta():
                         text.append(event.text)
                         yield Delta(event.text)
                     case Usage():
-                        yield Used(event.input_tokens, event.output_tokens)
+                        cost, currency = meter.cost()
+                        yield Used(event.input_tokens, event.output_tokens, float(cost), currency)
                     case Finish():
                         grounded = event.grounded
+        except AppError:
+            meter.failed()
+            raise
         finally:
             await stream.aclose()
+            await meter.close()  # Stopped and broken-off answers are paid for, too.
         cited = cited_passages("".join(text), found)
         if found and grounded is None:
             grounded = bool(cited)
         yield Answered(tuple(cited), grounded)
+
+
+def _caller(turn: Turn) -> Caller:
+    return Caller(
+        user=turn.user.pk,
+        groups=tuple(turn.user.group_keys),
+        assistant=turn.assistant,
+        conversation=turn.conversation,
+        run=turn.run,
+    )
 
 
 def cited_passages(text: str, found: Sequence[Citation]) -> list[dict[str, Any]]:

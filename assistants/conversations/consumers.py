@@ -25,6 +25,7 @@ from core import caller, rate_limiter
 from core.errors import AppError
 from core.rate_limiter import RateLimited
 from core.sockets import sockets
+from gateway import parameters
 from isolation import context, in_thread
 from tenants import sites
 
@@ -262,7 +263,8 @@ def _uuid(value: Any, name: str) -> uuid.UUID:
 
 
 def _request(frame: dict[str, Any]) -> dict[str, Any]:
-    """The optional fields of a message, as `start_run` takes them. Raises `BadFrame`."""
+    """The optional fields of a message, as `start_run` takes them. Raises `BadFrame` or `ParameterNotAllowed`."""
+    parameters.check(frame)
     request: dict[str, Any] = {}
     if frame.get("model"):
         request["model"] = str(frame["model"])

@@ -210,6 +210,9 @@ def claim_run(*, run_id: int, host: str, known: Run | None = None) -> ClaimedRun
         instructions=assistant.instructions if assistant else "",
         model=run.request.get("model") or (assistant.model if assistant else "") or None,
         folders=None if folders is None else tuple(uuid.UUID(folder) for folder in folders),
+        run=run.public_id,
+        conversation=run.conversation.public_id,
+        assistant=run.conversation.assistant_id,
     )
     return ClaimedRun(run, turn)
 

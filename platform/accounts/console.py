@@ -34,7 +34,7 @@ from isolation import context
 SECTIONS: list[tuple[Any, list[str]]] = [
     (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
-    (_("Platform"), ["ModelGrant", "Tenant", "Domain", "TenantJob"]),
+    (_("Platform"), ["ProviderAccount", "ModelGrant", "Budget", "UsageRecord", "Tenant", "Domain", "TenantJob"]),
     (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading", "WallReport"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.
@@ -145,6 +145,8 @@ class ConsoleSite(AdminSite):
 
     def board(self, make: Board) -> Board:
         """Put a table on the first page: `{name, heads, rows: [{name, sub?, cells, state?, tone?, icon?, url?}]}`.
+
+        A block with `template` is shown by that one instead, as `block`.
 
         None where the person may not see it.
         """

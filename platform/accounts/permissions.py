@@ -67,6 +67,10 @@ CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "documents.document": (Right.SEE_INVENTORY, None),
     "documents.folder": (Right.SEE_INVENTORY, None),
     "gateway.modelgrant": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
+    "gateway.provideraccount": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
+    "gateway.cataloguemodel": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
+    "gateway.budget": (Right.MANAGE_PLATFORM, Right.MANAGE_PLATFORM),
+    "gateway.usagerecord": (Right.SEE_USAGE, None),
     "profiles.assistant": (Right.MANAGE_ASSISTANTS, Right.MANAGE_ASSISTANTS),
     "audit.auditevent": (Right.SEE_AUDIT, None),
     "audit.readingpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),
@@ -102,6 +106,9 @@ def in_console(user: Roled, permission: str) -> bool:
     verb, _underscore, model = rest.partition("_")
     see, change = CONSOLE.get(f"{app}.{model}", (None, None))
     right = see if verb == "view" else change
+    # In their own console operators keep what administrators keep in theirs.
+    if right is Right.MANAGE_PLATFORM and getattr(user, "role", "") == "operator":
+        return allows(user, Right.OPERATE)
     # The operator's people are the operators: looked at, not changed, from their own console.
     if model == "user" and getattr(user, "role", "") == "operator":
         return verb == "view" and user.is_active

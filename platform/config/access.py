@@ -101,6 +101,9 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}readings/<uuid:id>/conversations/<uuid:conversation>/messages/": {"GET": R.READ_PRIVATE},
     f"{API}me/readings/": {"GET": SIGNED_IN},
     f"{API}models/": {"GET": R.ASK},
+    f"{API}usage/": {"GET": R.ASK},  # One's own; all of it for those who may see usage.
+    f"{API}budgets/": {"GET": R.MANAGE_PLATFORM, "POST": R.MANAGE_PLATFORM},
+    f"{API}budgets/<uuid:id>/": {"GET": R.MANAGE_PLATFORM, "PATCH": R.MANAGE_PLATFORM, "DELETE": R.MANAGE_PLATFORM},
     f"{API}assistants/": {"GET": R.ASK},
     f"{API}assistants/<uuid:id>/grants/": {
         "GET": R.MANAGE_ASSISTANTS,

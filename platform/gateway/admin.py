@@ -1,4 +1,4 @@
-"""Models that are kept for some, in the tenant's console."""
+"""The gateway in the consoles: models that are kept for some; providers stand in a module of their own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts import grants
 from accounts.console import ConsoleAdmin, ConsoleForm, tenant_site
 from accounts.models import User
-from gateway import access, catalogue
+from gateway import access, budgets_console, catalogue, providers_console
 from gateway.models import ModelGrant
+
+__all__ = ["budgets_console", "providers_console"]  # Importing them registers their pages.
 
 
 class ModelGrantForm(ConsoleForm):

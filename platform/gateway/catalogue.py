@@ -1,8 +1,9 @@
-"""Which models this installation may use, from its environment.
+"""Which models one may use: those of the environment's providers, of the installation's accounts, and of the organisation's.
 
-`OPENAI_API_KEY` / `OPENAI_API_BASE` (+ `CLOISON_OPENAI_MODEL`, names by comma), `OLLAMA_API_BASE` (+ `CLOISON_OLLAMA_MODEL`),
-`CLOISON_MODEL` (the default among them), `CLOISON_CONTEXT_WINDOW` (tokens), `CLOISON_OPENAI_LOCALITY` (local or cloud).
-Where no name is given, the provider's own list is asked, once a minute at most.
+In the environment: `OLLAMA_API_BASE` (+ `CLOISON_OLLAMA_MODEL`, names by comma), `OPENAI_API_KEY` / `OPENAI_API_BASE`
+(+ `CLOISON_OPENAI_MODEL`), `ANTHROPIC_API_KEY` / `ANTHROPIC_API_BASE` (+ `CLOISON_ANTHROPIC_MODEL`), `CLOISON_MODEL` (the
+default among them), `CLOISON_CONTEXT_WINDOW` (tokens), `CLOISON_OPENAI_LOCALITY` (local or cloud). Accounts stand in the
+database (`gateway.snapshots`). Where no name is given, the provider's own list is asked, once a minute at most.
 """
 
 from __future__ import annotations
@@ -11,32 +12,70 @@ import asyncio
 import ipaddress
 import os
 import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from gateway.errors import NoPermittedModel, ProviderUnavailable
-from gateway.types import Locality, ModelInfo, Provider
+from gateway import discovery, prices, snapshots
+from gateway.errors import NoPermittedModel, ProviderError, ProviderUnavailable
+from gateway.types import Locality, ModelInfo, Provider, Wire
 
 BUILTIN = "builtin"
 OPENAI_BASE = "https://api.openai.com/v1"
+ANTHROPIC_BASE = "https://api.anthropic.com"
+OLLAMA_WIRE: Wire = "ollama"  # How an Ollama of the environment, or one found on this machine, is spoken to.
+RESERVED = frozenset({BUILTIN, "openai", "ollama", "anthropic"})  # names that no account may have
 REMEMBER = 60.0  # seconds that a provider's list of models is good for
+REMEMBER_FAILURE = 3.0
 PREFERRED = ("gpt-4.1-mini", "gpt-4o-mini")  # of OpenAI's own long list, which has no order
 NOT_CHAT = ("embed", "whisper", "tts", "dall-e", "moderation", "rerank", "transcribe", "image", "audio", "realtime", "sora")
 WINDOWS = {"ollama": 4096, "local": 8192, "cloud": 32768}  # tokens; Ollama cuts what is longer without a word
 
+Health = Literal["ok", "down", "unknown"]
 
-BUILTIN_MODEL = ModelInfo(BUILTIN, "Cloison demonstration model", BUILTIN, "local", 1_000_000)
+BUILTIN_MODEL = ModelInfo(
+    BUILTIN,
+    "Cloison demonstration model",
+    BUILTIN,
+    "local",
+    1_000_000,
+    input_price=Decimal(0),
+    output_price=Decimal(0),
+)
 
-_listed: dict[str, tuple[float, tuple[str, ...]]] = {}
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What a provider answered when it was last asked. `error` where it did not."""
+
+    until: float
+    names: tuple[str, ...] = ()
+    error: ProviderUnavailable | None = None
+
+
+_listed: dict[tuple[str, str], _Listed] = {}
+
+
+def ollama_base(address: str) -> str:
+    """An Ollama's address in the spelling of `OLLAMA_WIRE`."""
+    bare = address.rstrip("/").removesuffix("/v1")
+    return bare if OLLAMA_WIRE == "ollama" else f"{bare}/v1"
 
 
 def providers() -> tuple[Provider, ...]:
-    """What is configured, the local one first."""
+    """What is configured here, the local ones first."""
+    accounts = [provider for snapshot in snapshots.current() for provider in snapshot.providers]
+    return tuple(sorted([*_environment(), *accounts], key=lambda provider: provider.locality != "local"))
+
+
+def _environment() -> list[Provider]:
     environ = os.environ
     found = []
     if base := environ.get("OLLAMA_API_BASE", "").strip().rstrip("/"):
-        base = base if base.endswith("/v1") else f"{base}/v1"
+        base = ollama_base(base)
         names = _words(environ.get("CLOISON_OLLAMA_MODEL", ""))
-        found.append(Provider("ollama", base, "", "cloud" if _public(base) else "local", names))
+        found.append(Provider("ollama", base, "", "cloud" if _public(base) else "local", names, OLLAMA_WIRE))
     base = environ.get("OPENAI_API_BASE", "").strip().rstrip("/")
     key = environ.get("OPENAI_API_KEY", "").strip()
     if base or key:
@@ -45,15 +84,72 @@ def providers() -> tuple[Provider, ...]:
         if (said := environ.get("CLOISON_OPENAI_LOCALITY", "")) in {"local", "cloud"}:
             locality = "local" if said == "local" else "cloud"
         found.append(Provider("openai", base, key, locality, _words(environ.get("CLOISON_OPENAI_MODEL", ""))))
-    return tuple(found)
+    base = environ.get("ANTHROPIC_API_BASE", "").strip().rstrip("/")
+    if key := environ.get("ANTHROPIC_API_KEY", "").strip():
+        base = base or ANTHROPIC_BASE
+        names = _words(environ.get("CLOISON_ANTHROPIC_MODEL", ""))
+        found.append(Provider("anthropic", base, key, "local" if _private(base) else "cloud", names, "anthropic"))
+    return found
+
+
+def _row(provider: Provider, model: str) -> snapshots.Row | None:
+    for snapshot in snapshots.current():
+        if row := snapshot.rows.get((provider.name, model)):
+            return row
+    return None
 
 
 def info(provider: Provider, model: str) -> ModelInfo:
+    """The catalogue's row wins over what is known of well-known models, and that over a guess."""
+    row, known = _row(provider, model), prices.known(model)
     # Ollama lends names such as `gpt-oss:120b-cloud` to models that run in its cloud, behind the local address.
     away = provider.name == "ollama" and model.endswith(("-cloud", ":cloud"))
+    away = away or (provider.wire == "ollama" and model.endswith(("-cloud", ":cloud")))
     locality: Locality = "cloud" if away else provider.locality
-    window = int(os.environ.get("CLOISON_CONTEXT_WINDOW") or WINDOWS.get(provider.name) or WINDOWS[locality])
-    return ModelInfo(f"{provider.name}/{model}", model, provider.name, locality, window, country=provider.country)
+    if row and row.locality and not away:
+        locality = "local" if row.locality == "local" else "cloud"
+    window = int(os.environ.get("CLOISON_CONTEXT_WINDOW") or 0) or (row.context_window if row else None)
+    if window is None and known and locality == "cloud":
+        window = known.context_window
+    window = window or WINDOWS.get(provider.wire if provider.wire == "ollama" else provider.name) or WINDOWS[locality]
+    charge: tuple[Decimal | None, Decimal | None, str] = (None, None, "EUR")
+    if row and (row.input_price is not None or row.output_price is not None):
+        charge = (row.input_price, row.output_price, row.currency)
+    elif locality == "local":
+        charge = (Decimal(0), Decimal(0), "EUR")
+    elif known:
+        charge = (known.input_price, known.output_price, prices.CURRENCY)
+    abilities = (row.abilities if row else None) or (known.abilities if known else frozenset({"text"}))
+    return ModelInfo(
+        f"{provider.name}/{model}",
+        model,
+        provider.name,
+        locality,
+        window,
+        country=(row.country if row else "") or provider.country,
+        abilities=abilities | {"text"},
+        input_price=charge[0],
+        output_price=charge[1],
+        currency=charge[2],
+    )
+
+
+def title_of(model: ModelInfo) -> str:
+    """What people read: the catalogue's own words, or the provider's name for it."""
+    for snapshot in snapshots.current():
+        if (row := snapshot.rows.get((model.provider, model.name))) and row.title:
+            return row.title
+    return model.name
+
+
+def health(model: ModelInfo) -> Health:
+    """What its provider answered when it was last asked for its list."""
+    if model.provider == BUILTIN:
+        return "ok"
+    for provider in providers():
+        if provider.name == model.provider and (known := _listed.get((provider.base, provider.key))):
+            return "down" if known.error else "ok"
+    return "unknown"
 
 
 def available() -> tuple[ModelInfo, ...]:
@@ -73,6 +169,7 @@ async def load() -> tuple[ModelInfo, ...]:
 
     Raises `ProviderUnavailable` or `NoPermittedModel` if that leaves no model.
     """
+    await snapshots.refresh()
     configured = providers()
     unknown = [p for p in configured if not p.models and not _remembered(p)]
     failures = [error for error in await asyncio.gather(*(_ask(p) for p in unknown)) if error]
@@ -93,28 +190,37 @@ def provider_of(model: ModelInfo) -> Provider:
 
 
 def forget() -> None:
-    """Ask all providers for their lists again."""
+    """Ask all providers for their lists again, and the database for its accounts."""
     _listed.clear()
+    snapshots.forget()
 
 
 async def _ask(provider: Provider) -> ProviderUnavailable | None:
-    from gateway.clients.openai import OpenAIClient
-    from gateway.errors import ProviderError
-
+    place = (provider.base, provider.key)
+    known = _listed.get(place)
+    if known and known.error and time.monotonic() < known.until:
+        return known.error
     try:
-        names = await OpenAIClient(provider.base, provider.key).models()
+        names = await discovery.listed(provider)
     except ProviderError as error:
-        return ProviderUnavailable(f"The list of models of {provider.name} cannot be read: {error}")
-    usable = [name for name in names if not any(word in name.lower() for word in NOT_CHAT)]
-    if provider.base == OPENAI_BASE:
-        usable.sort(key=lambda name: (name not in PREFERRED, name))
-    _listed[provider.base] = (time.monotonic() + REMEMBER, tuple(usable))
+        failure = ProviderUnavailable(f"The list of models of {provider.name} cannot be read: {error}")
+        _listed[place] = _Listed(time.monotonic() + REMEMBER_FAILURE, error=failure)
+        return failure
+    _listed[place] = _Listed(time.monotonic() + REMEMBER, usable(provider, names))
     return None
 
 
+def usable(provider: Provider, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a provider's names that can chat, the preferred ones first."""
+    found = [name for name in names if not any(word in name.lower() for word in NOT_CHAT)]
+    if provider.base == OPENAI_BASE:
+        found.sort(key=lambda name: (name not in PREFERRED, name))
+    return tuple(found)
+
+
 def _remembered(provider: Provider) -> tuple[str, ...]:
-    until, names = _listed.get(provider.base, (0.0, ()))
-    return names if time.monotonic() < until else ()
+    known = _listed.get((provider.base, provider.key))
+    return known.names if known and time.monotonic() < known.until else ()
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Whether a model server runs on this machine. Asked only when an operator looks at the page that offers to connect it."""
+"""Which models a provider lists, and whether a model server runs on this machine (asked only when an operator looks)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from core import outgoing
+from gateway.errors import ProviderInvalid, ProviderRejected, ProviderUnavailable
+from gateway.types import Provider
+
 PATIENCE = 0.5  # seconds for each
 LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d{1,9})\r\n", re.IGNORECASE)
 MOST = 256 * 1024  # bytes read of an answer
+MOST_LISTED = 4 * 1024 * 1024  # bytes of a provider's list
+MOST_MODELS = 2000
+ANTHROPIC_VERSION = "2023-06-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,35 @@ async def local_servers(*, ollama: int = 11434, llamacpp: int = 8080) -> tuple[L
         address = f"http://127.0.0.1:{llamacpp}/v1"
         found.append(LocalServer("llama.cpp", address, f"OPENAI_API_BASE={address}", _names(rows, "id")))
     return tuple(found)
+
+
+async def listed(provider: Provider) -> tuple[str, ...]:
+    """The names of a provider's models, in its own order. Raises `ProviderError`, and says nothing of the key."""
+    base, headers, rows_of, name_of = provider.base, {"Accept": "application/json"}, "data", "id"
+    match provider.wire:
+        case "ollama":
+            url, rows_of, name_of = f"{base}/api/tags", "models", "name"
+        case "anthropic":
+            url = f"{base}/v1/models?limit=1000"
+            headers |= {"x-api-key": provider.key, "anthropic-version": ANTHROPIC_VERSION}
+        case _:
+            url = f"{base}/models"
+    if provider.key and provider.wire != "anthropic":
+        headers["Authorization"] = f"Bearer {provider.key}"
+    try:
+        answer = await outgoing.fetch(url, headers=headers, allow_private=provider.local_network, most=MOST_LISTED)
+        if answer.status in {401, 403}:
+            raise ProviderRejected("The model's provider refused our key.")
+        if answer.status != 200:
+            raise ProviderUnavailable(f"The provider's list of models answers with status {answer.status}.")
+        names = tuple(str(row[name_of]) for row in json.loads(answer.body)[rows_of])
+    except outgoing.Unreachable as error:
+        raise ProviderUnavailable(f"Nobody answers at the model's address ({type(error.__cause__).__name__}).") from error
+    except outgoing.AddressNotAllowed as error:
+        raise ProviderRejected(str(error.detail), reason=error.code) from error
+    except (ValueError, KeyError, TypeError, RecursionError, outgoing.BodyTooLarge) as error:
+        raise ProviderInvalid("The provider's list of models cannot be read.") from error
+    return names[:MOST_MODELS]
 
 
 def _names(rows: list[Any], key: str) -> tuple[str, ...]:

@@ -276,24 +276,25 @@ class LLMRouter:
         if model.provider == BUILTIN:
             return BuiltinClient(similarity=embedding.similarity)
         provider = self.source.provider_of(model)
+        inside = provider.local_network
         local = provider.name == "ollama" or (provider.wire == "ollama" and provider.locality == "local")
         match provider.wire:
             case "ollama":
                 from gateway.clients.ollama import OllamaClient
 
-                return OllamaClient(provider.base, provider.key, local=local)
+                return OllamaClient(provider.base, provider.key, local=local, local_network=inside)
             case "anthropic":
                 from gateway.clients.anthropic import AnthropicClient
 
-                return AnthropicClient(provider.base, provider.key)
+                return AnthropicClient(provider.base, provider.key, local_network=inside)
             case "litellm":
                 from gateway.clients.litellm import LiteLLMClient
 
-                return LiteLLMClient(provider.base, provider.key)
+                return LiteLLMClient(provider.base, provider.key, local_network=inside)
             case _:
                 from gateway.clients.openai import OpenAIClient
 
-                return OpenAIClient(provider.base, provider.key, local=local)
+                return OpenAIClient(provider.base, provider.key, local=local, local_network=inside)
 
 
 class _Course:

@@ -89,7 +89,8 @@ class Provider:
     """An account at a provider. `base` is the address in the spelling of its `wire` (OpenAI's ends in `/v1`).
 
     `models` are the names given by configuration, perhaps none. `account` is the row's key; None for one of the
-    environment's.
+    environment's. `local_network`: whether its address may be in a local network; otherwise every connection is
+    checked (`core.outgoing`).
     """
 
     name: str
@@ -100,6 +101,7 @@ class Provider:
     wire: Wire = "openai"
     account: int | None = None
     country: str = ""
+    local_network: bool = True
 
 
 @dataclass(frozen=True, slots=True)

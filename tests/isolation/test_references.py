@@ -171,6 +171,19 @@ def principal(kind: str) -> Send:
     return send
 
 
+def budget(scope: str) -> Send:
+    def send(world: World, wanted: str) -> Any:
+        body = {"scope": scope, "subject": wanted, "money_limit": "5"}
+        return call(world.house.person("admin"), "POST", "budgets/", body)
+
+    return send
+
+
+def made_budget(world: World) -> str:
+    made = call(world.house.person("admin"), "POST", "budgets/", {"scope": "tenant", "money_limit": "5"})
+    return f"budgets/{made.json()['id']}/"
+
+
 # (serializer, field): what it names, and requests that name it. The ids of people and groups are no secret inside a house.
 NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
     ("DocumentIn", "folder"): [
@@ -187,6 +200,7 @@ NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
         ("person", lambda w, i: call(manager(w), "PATCH", f"groups/{w.mine['group']}/", {"members": [i]}))
     ],
     ("PrincipalIn", "id"): [("person", principal("user")), ("group", principal("group"))],
+    ("BudgetIn", "subject"): [("person", budget("user")), ("group", budget("group"))],
     ("ReadingIn", "person"): [
         ("person", lambda w, i: call(w.house.person("auditor"), "POST", "readings/", {"person": i, "reason": "Complaint 4711"}))
     ],
@@ -222,6 +236,7 @@ def test_case_3_an_id_of_others_names_nothing_and_stores_nothing(
 
 MY_CONVERSATION = "conversation_id IN (SELECT id FROM {s}.conversations_conversation WHERE owner_id = {me})"
 MY_DOCUMENT = "document_id IN (SELECT id FROM {s}.documents_document WHERE owner_id = {me})"
+BINDING = "scope = 'tenant' OR subject = 'user:' || {me}"
 ALL, NONE = "true", "false"
 # model: which of its rows Acme's member may see.
 SEEN: dict[str, str] = {
@@ -255,7 +270,14 @@ SEEN: dict[str, str] = {
     "documents.FolderGrant": "folder_id IN (SELECT id FROM {s}.documents_folder WHERE owner_id = {me})",
     "documents.Posting": MY_DOCUMENT,
     "documents.Vector": "owner_id = {me}",
+    "gateway.Budget": BINDING,
+    "gateway.BudgetHold": NONE,
+    "gateway.BudgetPeriod": f"budget_id IN (SELECT id FROM {{s}}.gateway_budget WHERE {BINDING})",
+    "gateway.CatalogueModel": NONE,
     "gateway.ModelGrant": ALL,
+    "gateway.ProviderAccount": NONE,
+    "gateway.ProviderSecret": NONE,
+    "gateway.UsageRecord": '"user" = {me}',
     "profiles.Assistant": "readers = '{{}}'",
     "profiles.AssistantGrant": NONE,
     "sessions.Session": NONE,
@@ -360,6 +382,13 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "PersonPatch": lambda w: (manager(w), "PATCH", f"users/{w.mine['person']}/", {"first_name": ""}),
     "ApiKeyIn": lambda w: (w.member, "POST", "api-keys/", {"name": "New", "scopes": ["read"], "expires_at": next_month()}),
     "AssistantGrantIn": lambda w: (manager(w), "POST", f"assistants/{w.colleagues['assistant']}/grants/", grant_body(w)),
+    "BudgetIn": lambda w: (
+        w.house.person("admin"),
+        "POST",
+        "budgets/",
+        {"scope": "tenant", "subject": None, "money_limit": "5"},
+    ),
+    "BudgetPatch": lambda w: (w.house.person("admin"), "PATCH", made_budget(w), {"money_limit": "6"}),
     "ReadingIn": lambda w: (
         w.house.person("auditor"),
         "POST",

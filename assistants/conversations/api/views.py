@@ -32,6 +32,7 @@ from assistants.conversations.api.serializers import (
 from assistants.conversations.models import Conversation, Message, Run
 from core.api import CursorPages, JSONRenderer
 from core.errors import NotFound
+from gateway import parameters
 from isolation import context
 
 SSE = "text/event-stream"
@@ -126,6 +127,7 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
 
     @extend_schema(request=MessageIn, responses={202: AcceptedOut, (200, SSE): OpenApiResponse(str)}, parameters=[KEY])
     def create(self, request: Request, conversation: uuid.UUID) -> HttpResponseBase:
+        parameters.check(request.data)
         data = MessageIn(data=request.data)
         data.is_valid(raise_exception=True)
         asked = dict(data.validated_data)

@@ -35,6 +35,7 @@ SHARED_APPS = [
     "core",
     "audit",
     "accounts",
+    "gateway",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
@@ -235,6 +236,11 @@ CLOISON_ANSWER_TIMEOUT = environment.number(
     "CLOISON_ANSWER_TIMEOUT", 90
 )  # seconds after a provider's last word, fallbacks included
 CLOISON_BUILTIN_PACE_MS = environment.number("CLOISON_BUILTIN_PACE_MS", 15)
+CLOISON_SECRETS_KEYS = SECRETS.get("CLOISON_SECRETS_KEYS")  # the keyring of providers' keys; empty: derived from SECRET_KEY
+CLOISON_ALLOW_LOCAL_PROVIDERS = environment.flag("CLOISON_ALLOW_LOCAL_PROVIDERS")  # organisations' own accounts, too
+CLOISON_CURRENCY = environment.text("CLOISON_CURRENCY", "EUR")  # of costs and budgets
+CLOISON_EXCHANGE_RATES = environment.text("CLOISON_EXCHANGE_RATES", "USD=0.87,GBP=1.14,CHF=1.07")  # what one costs in it
+CLOISON_USAGE_DAYS = int(environment.number("CLOISON_USAGE_DAYS", 400))  # that records of usage are kept
 CLOISON_METRICS_TOKEN = environment.text("CLOISON_METRICS_TOKEN")
 PROMETHEUS_EXPORT_MIGRATIONS = False
 

@@ -1,5 +1,14 @@
 from django.urls import path
 
-from gateway.api.views import ModelsView
+from gateway.api.views import BudgetViewSet, ModelsView, UsageView
 
-urlpatterns = [path("models/", ModelsView.as_view(), name="models")]
+urlpatterns = [
+    path("models/", ModelsView.as_view(), name="models"),
+    path("usage/", UsageView.as_view(), name="usage"),
+    path("budgets/", BudgetViewSet.as_view({"get": "list", "post": "create"}), name="budgets"),
+    path(
+        "budgets/<uuid:id>/",
+        BudgetViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="budget",
+    ),
+]

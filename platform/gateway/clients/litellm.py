@@ -20,10 +20,11 @@ from typing import Any
 
 from django.conf import settings
 
+from core import outgoing
 from gateway.clients import openai, wire
 from gateway.clients.sse import LineReader
 from gateway.clients.watch import SilenceWatch
-from gateway.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from gateway.errors import ProviderError, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from gateway.types import ChatEvent, ChatRequest, Finish
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class LiteLLMClient:
 
     base: str = ""
     key: str = field(default="", repr=False)
+    local_network: bool = True
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         body = openai.OpenAIClient(self.base).body(request)
@@ -132,6 +134,27 @@ class LiteLLMClient:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """As the other clients' streams. Closing the generator ends the call in the child, and so the provider's connection."""
+        if self.base:
+            try:  # The child resolves the name itself: this look comes just before it does.
+                await asyncio.to_thread(outgoing.check, self.base, allow_private=self.local_network)
+            except outgoing.AddressNotAllowed as error:
+                raise ProviderRejected(str(error.detail), reason=error.code) from error
+        given = False
+        for again in (True, False):
+            stream = self._once(request)
+            try:
+                async for event in stream:
+                    given = True
+                    yield event
+                return
+            except ProviderUnavailable:
+                if given or not again or CHILD.pid is not None:
+                    raise
+                # It was dying when we came: nothing was asked of anybody yet, and another one starts.
+            finally:
+                await stream.aclose()
+
+    async def _once(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         body = json.dumps(self.body(request), separators=(",", ":")).encode() + b"\n"
         reader, writer = await CHILD.connect()
         answer = _Answer()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from django.conf import settings
 
+from core.outgoing import AddressNotAllowed
 from gateway import tokens
 from gateway.clients import session
 from gateway.clients.sse import EventReader, EventTooLong, LineReader
@@ -279,11 +280,13 @@ class WireClient(ABC):
 
     A request is sent again (twice at most) only while nothing of the answer has been given out. `local`: that nobody
     listens at `base` means `NoPermittedModel`, because the one model that may see the question is down.
+    `local_network` is `Provider.local_network`.
     """
 
     base: str
     key: str = field(default="", repr=False)
     local: bool = False
+    local_network: bool = True
 
     content_type: ClassVar[str] = "text/event-stream"
 
@@ -354,6 +357,9 @@ class WireClient(ABC):
                 response.close()
             await asyncio.sleep(wait)
 
+    def _session(self) -> aiohttp.ClientSession:
+        return session.shared(local_network=self.local_network)
+
     async def fetch(self, address: str) -> Any:
         """The JSON there. Raises `ProviderError`."""
         import aiohttp
@@ -361,7 +367,7 @@ class WireClient(ABC):
         try:
             async with (
                 asyncio.timeout(10),
-                session.shared().get(address, headers=self.headers(), allow_redirects=False) as response,
+                self._session().get(address, headers=self.headers(), allow_redirects=False) as response,
             ):
                 if response.status != 200:
                     raise await self._failure(response)
@@ -394,9 +400,11 @@ class WireClient(ABC):
         import aiohttp
 
         try:
-            response = await session.shared().post(self.address(), data=body, headers=self.headers(), allow_redirects=False)
+            response = await self._session().post(self.address(), data=body, headers=self.headers(), allow_redirects=False)
         except (aiohttp.ClientError, OSError) as error:
             raise Again(self.unreachable()) from error
+        except AddressNotAllowed as error:
+            raise ProviderRejected(str(error.detail), reason=error.code) from error
         if response.status == 200 and response.content_type == self.content_type and not response.headers.get("Content-Encoding"):
             return response
         try:
