@@ -17,7 +17,7 @@ from django.conf import settings
 from gateway import tokens
 from gateway.clients import session
 from gateway.clients.sse import EventReader, EventTooLong, LineReader
-from gateway.clients.watch import SilenceWatch
+from gateway.clients.watch import Gathering, SilenceWatch
 from gateway.errors import (
     ContextTooLong,
     NoPermittedModel,
@@ -315,6 +315,7 @@ class WireClient(ABC):
             watch = SilenceWatch(tries.left(), settings.CLOISON_GAP_TIMEOUT)
             response = await self._open(body, tries)
             watch.begin(response.close)
+            gathering = Gathering(response.connection.transport if response.connection else None)
             answer = self.answer()
             content = response.content
             try:
@@ -332,9 +333,12 @@ class WireClient(ABC):
                         for event in events:
                             yield event
                         watch.resume()
+                        if not answer.done:
+                            gathering.begin()
                     if answer.error is not None:
                         raise answer.error
                 watch.pause()
+                gathering.end()
                 yield answer.usage or answer.estimated_usage(request)
                 yield Finish(answer.reason)
                 await _drain(content)
@@ -351,6 +355,7 @@ class WireClient(ABC):
                     raise
             finally:
                 watch.end()
+                gathering.end()
                 response.close()
             await asyncio.sleep(wait)
 
