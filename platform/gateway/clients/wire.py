@@ -320,7 +320,12 @@ class WireClient(ABC):
             content = response.content
             try:
                 while not answer.done:
-                    piece = await content.readany()
+                    try:
+                        piece = await content.readany()
+                    except (aiohttp.ClientError, OSError):
+                        if not answer.stopped:
+                            raise
+                        piece = b""  # The answer is whole; only its closing words are missing.
                     if piece:
                         answer.read(piece)
                     else:
