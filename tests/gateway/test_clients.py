@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +77,21 @@ async def test_an_answer_arrives_whole_and_in_order(client: WireClient) -> None:
     assert events[-2].input_tokens > 10
     assert not events[-2].estimated
     assert events[-1] == Finish("stop")
+
+
+async def test_tokens_gather_for_a_moment_but_the_first_comes_at_once(client: WireClient) -> None:
+    began = time.monotonic()
+
+    arrived = [
+        (time.monotonic() - began, len(STAMP.findall(event.text)))
+        async for event in client.stream(asking("tokens=60 itl=4"))
+        if isinstance(event, TextDelta)
+    ]
+
+    assert sum(count for _, count in arrived) == 60
+    assert arrived[0][1] <= 2
+    assert len(arrived) < 30
+    assert max(after[0] - before[0] for before, after in itertools.pairwise(arrived)) < 0.2
 
 
 async def test_thoughts_come_before_the_text_and_apart(client: WireClient) -> None:

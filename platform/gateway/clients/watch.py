@@ -1,4 +1,4 @@
-"""Notices a provider's silence at no cost per token."""
+"""Notices a provider's silence at no cost per token, and lets tokens gather."""
 
 from __future__ import annotations
 
@@ -57,3 +57,32 @@ class SilenceWatch:
         else:
             self.expired = True
             self._on_silence()
+
+
+GATHER = 0.025  # seconds; run events are written every 30 ms, so nobody sees a token sooner for its being read sooner
+
+
+class Gathering:
+    """Leaves what a connection delivers with the kernel for a moment.
+
+    Waking up for a token costs ten times what reading it does: of several at once each costs a fraction.
+    """
+
+    __slots__ = ("_handle", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._handle: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Read nothing for `GATHER` seconds."""
+        if self._transport is not None and self._handle is None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._handle = self._loop.call_later(GATHER, self.end)
+
+    def end(self) -> None:
+        if self._handle is not None and self._transport is not None:
+            self._handle.cancel()
+            self._handle = None
+            self._transport.resume_reading()

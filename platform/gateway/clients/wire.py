@@ -18,7 +18,7 @@ from core.outgoing import AddressNotAllowed
 from gateway import tokens
 from gateway.clients import session
 from gateway.clients.sse import EventReader, EventTooLong, LineReader
-from gateway.clients.watch import SilenceWatch
+from gateway.clients.watch import Gathering, SilenceWatch
 from gateway.errors import (
     ContextTooLong,
     NoPermittedModel,
@@ -318,11 +318,17 @@ class WireClient(ABC):
             watch = SilenceWatch(tries.left(), settings.CLOISON_GAP_TIMEOUT)
             response = await self._open(body, tries)
             watch.begin(response.close)
+            gathering = Gathering(response.connection.transport if response.connection else None)
             answer = self.answer()
             content = response.content
             try:
                 while not answer.done:
-                    piece = await content.readany()
+                    try:
+                        piece = await content.readany()
+                    except (aiohttp.ClientError, OSError):
+                        if not answer.stopped:
+                            raise
+                        piece = b""  # The answer is whole; only its closing words are missing.
                     if piece:
                         answer.read(piece)
                     else:
@@ -335,9 +341,12 @@ class WireClient(ABC):
                         for event in events:
                             yield event
                         watch.resume()
+                        if not answer.done:
+                            gathering.begin()
                     if answer.error is not None:
                         raise answer.error
                 watch.pause()
+                gathering.end()
                 yield answer.usage or answer.estimated_usage(request)
                 yield Finish(answer.reason)
                 await _drain(content)
@@ -354,6 +363,7 @@ class WireClient(ABC):
                     raise
             finally:
                 watch.end()
+                gathering.end()
                 response.close()
             await asyncio.sleep(wait)
 
