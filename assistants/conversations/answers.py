@@ -42,6 +42,7 @@ class Turn:
     model: str | None = None
     folders: tuple[uuid.UUID, ...] | None = None
     run: uuid.UUID | None = None
+    api_key: int | None = None
     conversation: uuid.UUID | None = None
     assistant: int | None = None
 
@@ -77,20 +78,22 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Tokens, and what they cost in `currency`."""
+    """Tokens, and what they cost in `currency`. `warnings` are the scopes of budgets that are nearly used up."""
 
     input_tokens: int
     output_tokens: int
     cost: float = 0.0
     currency: str = "EUR"
+    warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        told = {
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "cost": self.cost,
             "currency": self.currency,
         }
+        return {**told, "budget_warnings": list(self.warnings)} if self.warnings else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ class AnswerService:
                         yield Delta(event.text)
                     case Usage():
                         cost, currency = meter.cost()
-                        yield Used(event.input_tokens, event.output_tokens, float(cost), currency)
+                        yield Used(event.input_tokens, event.output_tokens, float(cost), currency, meter.warnings)
                     case Finish():
                         grounded = event.grounded
         except AppError:
@@ -178,6 +181,7 @@ def _caller(turn: Turn) -> Caller:
     return Caller(
         user=turn.user.pk,
         groups=tuple(turn.user.group_keys),
+        api_key=turn.api_key,
         assistant=turn.assistant,
         conversation=turn.conversation,
         run=turn.run,

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 import audit
 from accounts.models import User
@@ -55,6 +56,7 @@ def _may_be_local(account: ProviderAccount) -> bool:
     return bool(account.local_network or settings.CLOISON_ALLOW_LOCAL_PROVIDERS)
 
 
+@sensitive_variables("key")  # Reports of errors show variables.
 def save_account(*, actor: User, account: ProviderAccount, key: str | None = None) -> ProviderAccount:
     """Store a new or changed account. `key` None leaves the stored one, "" removes it.
 
@@ -96,6 +98,7 @@ def _origin(base: str) -> str:
     return "/".join(base.split("/", 3)[:3]).lower()
 
 
+@sensitive_variables("key")
 def _keep(schema: str, account: ProviderAccount, key: str) -> None:
     with context.use(context.service(schema)):
         if not key:

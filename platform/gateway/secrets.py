@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from core.errors import AppError
 
@@ -49,6 +50,7 @@ class Keyring:
 
         return AESGCM(self.keys[key_id])
 
+    @sensitive_variables("secret")
     def seal(self, secret: str, place: str) -> str:
         """`v1.<key id>.<base64 of nonce and ciphertext>`; opens at this `place` only."""
         nonce = os.urandom(NONCE)

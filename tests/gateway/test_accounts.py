@@ -389,3 +389,25 @@ def test_a_server_on_this_machine_is_connected_with_one_click(operator: Client, 
         account = ProviderAccount.objects.get()
     assert (account.locality, account.local_network, account.key_hint) == ("local", True, "")
     assert account.base == catalogue.ollama_base("http://127.0.0.1:11434")
+
+
+def test_case_45_a_report_of_an_error_hides_the_key(acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django's reporter, which Sentry-like services build on, cleanses what is marked."""
+    from django.views.debug import SafeExceptionReporterFilter
+
+    def fail(*_given: Any) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(ProviderAccount, "save", fail)
+    with pytest.raises(RuntimeError) as failed:
+        connect(acme.person("admin"))
+    report = SafeExceptionReporterFilter()
+    shown = []
+    trace: Any = failed.tb
+    while trace:
+        if trace.tb_frame.f_code.co_filename.endswith("provider_accounts.py"):
+            shown += [text for _name, text in report.get_traceback_frame_variables(None, trace.tb_frame)]
+        trace = trace.tb_next
+
+    assert shown
+    assert not any(KEY in repr(value) for value in shown)

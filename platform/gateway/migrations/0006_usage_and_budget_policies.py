@@ -7,7 +7,7 @@ VISIBLE = "EXISTS (SELECT 1 FROM {schema}.gateway_budget b WHERE b.id = budget_i
 IN_PERIOD = "EXISTS (SELECT 1 FROM {schema}.gateway_budgetperiod p WHERE p.id = period_id)"
 OWN = "{can_admin} AND (scope IN ('group', 'user', 'key') OR (scope = 'tenant' AND subject = ''))"
 SHARED = "{can_operator} AND (scope = 'platform' OR (scope = 'tenant' AND subject <> ''))"
-OLD = "{can_service} AND created_at < now() - interval '30 days'"
+OLD = "{can_service} AND created_at < now() - interval '720 hours'"  # thirty days
 
 
 class Migration(migrations.Migration):
