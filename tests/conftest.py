@@ -84,6 +84,7 @@ KEPT_TABLES = (
     "audit_readingpolicy",
     "accounts_user",
     "accounts_signinpolicy",
+    "gateway_modelrules",
     "profiles_assistant",
 )
 

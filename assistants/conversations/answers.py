@@ -6,17 +6,29 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from accounts.models import User
+from assistants.conversations.screening import (
+    Asked,
+    PrivacyRefused,
+    Screen,
+    as_sent,
+    leaves,
+    localities,
+    must_mask,
+    route_of,
+)
 from core.errors import AppError
 from documents.rag import Citation
 from gateway.catalogue import BUILTIN
+from gateway.errors import NoPermittedModel
 from gateway.metering import Accounting, Caller
+from gateway.privacy import Restorer, Vault, Verdict
 from gateway.prompt import build_messages
 from gateway.router import Decision, LLMRouter
-from gateway.types import ChatMessage, ChatRequest, Finish, Passage, TextDelta, Usage
+from gateway.types import ChatMessage, ChatRequest, Finish, Needs, Passage, Rerouted, TextDelta, Usage
 from isolation import in_thread
 
 CITED = re.compile(r"\[(\d{1,3})\]")
@@ -47,19 +59,42 @@ class Turn:
     assistant: int | None = None
 
 
+class Keeper(Protocol):
+    """What remembers a conversation's privacy: `services.PrivacyKeeper`, or a test's own. Synchronous."""
+
+    def open(self, turn: Turn) -> Screen: ...
+    def keep(self, turn: Turn, verdict: Verdict, vault: Vault | None, sent: list[dict[str, Any]] | None) -> None: ...
+    def refused(self, turn: Turn, verdict: Verdict) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """Where the answer will be written, before its first word."""
+    """Where the answer will be written, before its first word; and again where another model takes over."""
 
     decision: Decision
+    verdict: Verdict
+    masked: bool = False
+
+    @property
+    def route(self) -> str:
+        return route_of(self.decision.model.locality, masked=self.masked)
+
+    def by(self, event: Rerouted) -> Routed:
+        """The same turn, answered by the model that took over."""
+        others = [model for model in self.decision.fallbacks if model.id == event.to]
+        model = others[0] if others else self.decision.model
+        return replace(self, decision=replace(self.decision, model=model, reasons=(*self.decision.reasons, event.reason)))
 
     def as_json(self) -> dict[str, Any]:
         model = self.decision.model
+        difficulty = self.decision.difficulty
         return {
-            "route": self.decision.route,
+            "route": self.route,
             "model": model.id,
             "model_name": model.name,
-            "reasons": list(self.decision.reasons),
+            "reasons": [*self.decision.reasons, *self.verdict.reasons],
+            "privacy": self.verdict.as_event(),
+            **({"difficulty": round(difficulty.score, 3)} if difficulty else {}),
         }
 
 
@@ -107,22 +142,37 @@ class Answered:
 AnswerEvent = Routed | Retrieved | Delta | Used | Answered
 
 
+@dataclass(slots=True)
+class _Prepared:
+    """A turn that may leave: who answers, from what, and what is put back into the answer."""
+
+    decision: Decision
+    request: ChatRequest
+    found: list[Citation]
+    restorer: Restorer | None
+    routed: Routed
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerService:
     """Privacy verdict and route → passages → prompt within the model's window → the model's own words → citations.
 
-    Raises `gateway` errors (`ProviderError`, `NoPermittedModel`, `BudgetExceeded`), whose codes end the run.
+    The verdict is over everything that would leave, the passages included; only then is anything sent, or the first event
+    told. Raises `gateway` errors (`ProviderError`, `NoPermittedModel`, `BudgetExceeded`), whose codes end the run.
     """
 
     router: LLMRouter
     retriever: Retriever
+    keeper: Keeper
     accounting: Accounting = field(default_factory=Accounting)
     clock: Callable[[], float] = time.perf_counter
 
     async def answer(self, turn: Turn) -> AsyncGenerator[AnswerEvent, None]:
         """The events of one turn, in order. Closing the generator closes the provider's connection."""
-        decision = await self.router.route(model=turn.model)
-        yield Routed(decision)
+        screen = await in_thread(self.keeper.open, turn)
+        asked = Asked(turn.question, turn.history, turn.instructions)
+        verdict = await in_thread(screen.judge, asked)
+        decision = await self._route(turn, screen, verdict)
         begun = self.clock()
         found = await in_thread(
             self.retriever.retrieve,
@@ -132,47 +182,97 @@ class AnswerService:
             top_k=PASSAGES,
             strict=decision.model.provider == BUILTIN,
         )
-        yield Retrieved(tuple(found), self.clock() - begun)
+        seconds = self.clock() - begun
+        prepared = await self._prepare(turn, screen, asked, decision, found)
+        yield prepared.routed
+        yield Retrieved(tuple(found), seconds)
+        stream = self._write(turn, prepared)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            await stream.aclose()
+
+    async def _route(self, turn: Turn, screen: Screen, verdict: Verdict) -> Decision:
+        """Raises `PrivacyRefused`; a `NoPermittedModel` of a verdict that closed the way says so in its `reasons`."""
+        try:
+            return await self.router.route(
+                model=turn.model,
+                localities=localities(verdict),
+                needs=Needs(question=turn.question),
+                policy=screen.rules.routing,
+            )
+        except NoPermittedModel as error:
+            if verdict.sensitive:
+                await in_thread(self.keeper.refused, turn, verdict)
+                raise PrivacyRefused(str(error.detail), reasons=list(verdict.reasons)) from error
+            raise
+
+    async def _prepare(self, turn: Turn, screen: Screen, asked: Asked, decision: Decision, found: list[Citation]) -> _Prepared:
+        """The prompt, masked where it must be, after the verdict over all of it has been stored."""
         passages = tuple(
             Passage(number=number, text=c.text, title=c.title, page=c.page, language=c.language)
             for number, c in enumerate(found, 1)
         )
-        request = ChatRequest(
-            model=decision.model.id,
-            messages=build_messages(
-                instructions=turn.instructions,
-                history=turn.history,
-                question=turn.question,
-                passages=passages,
-                context_window=decision.model.context_window,
-            ),
-            passages=passages,
+        verdict = await in_thread(screen.judge, asked, passages)
+        decision = await self._route(turn, screen, verdict)
+        messages = build_messages(
+            instructions=turn.instructions,
+            history=turn.history,
             question=turn.question,
+            passages=passages,
+            context_window=decision.model.context_window,
         )
+        masked = must_mask(verdict, decision)
+        if masked:
+            messages = await in_thread(screen.mask, messages)
+        if leaves(decision) or verdict.outcome != screen.before:
+            sent = as_sent(messages) if leaves(decision) else None
+            await in_thread(self.keeper.keep, turn, verdict, screen.vault if masked else None, sent)
+        return _Prepared(
+            decision,
+            ChatRequest(model=decision.model.id, messages=messages, passages=passages, question=turn.question),
+            found,
+            screen.restorer() if masked else None,
+            Routed(decision, verdict, masked),
+        )
+
+    async def _write(self, turn: Turn, prepared: _Prepared) -> AsyncGenerator[AnswerEvent, None]:
         text: list[str] = []
         grounded: bool | None = None
-        meter = await self.accounting.open(request, decision.model, decision.route, _caller(turn))
-        stream = self.router.stream(request, decision)
+        decision, restorer = prepared.decision, prepared.restorer
+        meter = await self.accounting.open(prepared.request, decision.model, prepared.routed.route, _caller(turn))
+        stream = self.router.stream(prepared.request, decision)
         try:
             async for event in stream:
                 meter.saw(event)
                 match event:
                     case TextDelta():
-                        text.append(event.text)
-                        yield Delta(event.text)
+                        if shown := restorer.feed(event.text) if restorer else event.text:
+                            text.append(shown)
+                            yield Delta(shown)
+                    case Rerouted():
+                        routed = prepared.routed.by(event)
+                        meter.model, meter.route = routed.decision.model, routed.route
+                        yield routed
                     case Usage():
                         cost, currency = meter.cost()
                         yield Used(event.input_tokens, event.output_tokens, float(cost), currency, meter.warnings)
                     case Finish():
                         grounded = event.grounded
+            if restorer and (shown := restorer.finish()):
+                text.append(shown)
+                yield Delta(shown)
         except AppError:
             meter.failed()
+            if restorer and (shown := restorer.finish()):
+                yield Delta(shown)
             raise
         finally:
             await stream.aclose()
             await meter.close()  # Stopped and broken-off answers are paid for, too.
-        cited = cited_passages("".join(text), found)
-        if found and grounded is None:
+        cited = cited_passages("".join(text), prepared.found)
+        if prepared.found and grounded is None:
             grounded = bool(cited)
         yield Answered(tuple(cited), grounded)
 

@@ -21,6 +21,7 @@ from assistants.conversations import events, services, wakeups
 from assistants.conversations.answers import Answered, AnswerService, Delta, Retrieved, Routed, Used
 from assistants.conversations.events import EventWriter, Reader, RunLog, stream_key
 from assistants.conversations.models import Run
+from assistants.conversations.privacy import PrivacyKeeper
 from core import streams
 from core.errors import AppError
 from documents.rag import RAGService
@@ -137,7 +138,7 @@ class RunHost:
             await self._finish(progress, status, fields)
 
     async def _answer(self, progress: Progress, turn: Any) -> None:
-        service = AnswerService(router=LLMRouter(), retriever=RAGService())
+        service = AnswerService(router=LLMRouter(), retriever=RAGService(), keeper=PrivacyKeeper())
         stream = service.answer(turn)
         try:
             async for event in stream:
@@ -175,7 +176,8 @@ class RunHost:
             return Run.Status.INTERRUPTED, {}
         except AppError as error:
             if error.code == "no_permitted_model" and not progress.routing:
-                progress.routing = {"route": "refused", "model": None, "model_name": "", "reasons": [error.code]}
+                reasons = [error.code, *error.extra.get("reasons", [])]
+                progress.routing = {"route": "refused", "model": None, "model_name": "", "reasons": reasons}
                 self._tell(progress, "routing", **progress.routing)
             retryable = bool(getattr(error, "retryable", False))
             return Run.Status.FAILED, {"code": error.code, "retryable": retryable, "detail": str(error.detail)}

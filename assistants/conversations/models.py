@@ -25,6 +25,9 @@ class Conversation(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
     assistant = models.ForeignKey(Assistant, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     title = models.CharField(max_length=200, blank=True)
+    # What was once personal in it stays so, and each value keeps its placeholder (gateway.privacy).
+    privacy_outcome = models.CharField(max_length=12, default="allow", editable=False)
+    vault = models.JSONField(default=dict, editable=False, help_text="placeholders and what they stand for")
     created_at = models.DateTimeField(auto_now_add=True)
     active_at = models.DateTimeField(default=timezone.now, help_text="the last question")
 
@@ -123,3 +126,12 @@ class Run(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status not in {self.Status.QUEUED, self.Status.RUNNING}
+
+
+class Disclosure(models.Model):
+    """What left for a provider outside, word for word: of a run whose model is not the house's own."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="disclosure")
+    messages = models.JSONField(help_text="role and content of each, as they were sent")
+    masked = models.BooleanField(help_text="values stand as placeholders of the conversation's vault")
+    created_at = models.DateTimeField(auto_now_add=True)

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from assistants.conversations import services
+from assistants.conversations import privacy, services
 from assistants.conversations.models import Conversation, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
 from assistants.profiles.models import Assistant
@@ -58,7 +58,49 @@ REASON_TEXTS: dict[str, str | Promise] = {
     "builtin_only": gettext_lazy("No model is connected: the built-in demonstration model quotes your documents."),
     "builtin_named": gettext_lazy("The built-in demonstration model was chosen."),
     "no_permitted_model": gettext_lazy("No permitted model answers."),
+    "pinned": gettext_lazy("Your organisation set this model."),
+    "cheapest": gettext_lazy("It is the cheapest model that is able."),
+    "fastest": gettext_lazy("It is the model that answers fastest."),
+    "auto_easy": gettext_lazy("The question looks simple: a modest model answers."),
+    "auto_hard": gettext_lazy("The question looks hard: an able model answers."),
+    "builtin_last": gettext_lazy("No other model answers: the built-in one quotes your documents."),
+    "filtered_privacy": gettext_lazy("Models outside were left out: the turn holds personal data."),
+    "filtered_health": gettext_lazy("A model that is down was left out."),
+    "filtered_budget": gettext_lazy("A model beyond the budget was left out."),
+    "filtered_window": gettext_lazy("A model that reads less was left out."),
+    "filtered_ability": gettext_lazy("A model that cannot do this was left out."),
+    "provider_unavailable": gettext_lazy("Another model failed, and this one took over."),
+    "provider_timeout": gettext_lazy("Another model was silent, and this one took over."),
 }
+
+
+KIND_TEXTS: dict[str, str | Promise] = {
+    "email": gettext_lazy("an e-mail address"),
+    "phone": gettext_lazy("a phone number"),
+    "card": gettext_lazy("a bank card"),
+    "iban": gettext_lazy("a bank account"),
+    "nir": gettext_lazy("a social security number"),
+    "secret": gettext_lazy("a key or password"),
+    "value": gettext_lazy("a confidential value"),
+    "name": gettext_lazy("a name"),
+}
+PART_TEXTS: dict[str, str | Promise] = {
+    "message": gettext_lazy("The message holds %(what)s."),
+    "history": gettext_lazy("The conversation holds %(what)s."),
+    "passage": gettext_lazy("A passage found holds %(what)s."),
+    "instructions": gettext_lazy("The assistant's instructions hold %(what)s."),
+}
+PRIVACY_TEXTS = {f"{kind}:{part}" for kind in KIND_TEXTS for part in PART_TEXTS}
+
+
+def reason_text(code: str) -> str:
+    """A sentence for a reason's code; "" where there is none."""
+    if code in REASON_TEXTS:
+        return str(REASON_TEXTS[code])
+    kind, _colon, part = code.partition(":")
+    if part not in PART_TEXTS:
+        return ""
+    return str(PART_TEXTS[part]) % {"what": KIND_TEXTS.get(kind, gettext_lazy("something confidential"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +126,18 @@ class Shown:
         return str(self.run.routing.get("route", "")) if self.run else ""
 
     @property
+    def left(self) -> bool:
+        """Whether there is something that left to be looked at."""
+        return self.route in {"cloud", "pseudonymised"}
+
+    @property
     def model(self) -> str:
         return str(self.run.routing.get("model_name") or self.run.routing.get("model") or "") if self.run else ""
 
     @property
     def reasons(self) -> list[str]:
         codes = self.run.routing.get("reasons", []) if self.run else []
-        return [str(REASON_TEXTS[code]) for code in codes if code in REASON_TEXTS]
+        return [text for code in codes if (text := reason_text(code))]
 
     @property
     def error_words(self) -> str:
@@ -136,7 +183,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "model": next(iter(access.usable(catalogue.available())), None),
         "draft": request.GET.get("draft", "")[:LONGEST_DRAFT],
         "error_texts": ERROR_TEXTS,
-        "reason_texts": REASON_TEXTS,
+        "reason_texts": REASON_TEXTS | {code: reason_text(code) for code in sorted(PRIVACY_TEXTS)},
         **more,
     }
     return render(request, "conversations/chat.html", context)
@@ -153,6 +200,23 @@ def _conversation(request: HttpRequest, public_id: uuid.UUID) -> Conversation:
     if found is None:
         raise Http404
     return found
+
+
+@login_required
+@require_GET
+def sent(request: HttpRequest, public_id: uuid.UUID, run: uuid.UUID) -> HttpResponse:
+    """The exact text that left for a provider, beside what it stands for here."""
+    try:
+        disclosure, shown, withheld = privacy.what_was_sent(user=person(request), run=run)
+    except NotFound as error:
+        raise Http404 from error
+    found = disclosure.run
+    if found.conversation.public_id != public_id:
+        raise Http404
+    page = {"section": "conversations", "disclosure": disclosure, "shown": shown, "withheld": withheld, "run": found}
+    return render(
+        request, "conversations/sent.html", {**page, "recent": recent(person(request)), "conversation": found.conversation}
+    )
 
 
 @login_required

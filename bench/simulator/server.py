@@ -93,6 +93,8 @@ class Pace:
     calls: int = 0
     reason: str = ""
     turn: str = ""
+    echo: int = 0
+    """the answer is the last message, in pieces of up to so many characters, cut at random"""
 
     def updated(self, changes: dict[str, str]) -> Pace:
         known = {field.name: field.type for field in dataclasses.fields(self)}
@@ -386,7 +388,8 @@ class Connection(asyncio.Protocol):
             shape = wire.anthropic_stream(model, sim.next_id("msg_"), prompt_tokens, pace.tokens, more)
         else:
             shape = wire.ollama_stream(model, prompt_tokens, pace.tokens, generate, more)
-        Streamer(self, shape, pace, fault)
+        pieces = wire.pieces(body, pace.echo) if pace.echo else []
+        Streamer(self, shape, dataclasses.replace(pace, tokens=len(pieces)) if pieces else pace, fault, pieces)
 
     def refuse(self, fault: str, family: str) -> None:
         """Answer at once, with something that is no stream of tokens."""
@@ -416,10 +419,10 @@ class Connection(asyncio.Protocol):
 class Streamer:
     """One streamed answer, on a schedule that does not drift."""
 
-    __slots__ = ("after", "before", "conn", "fault", "loop", "pace", "sent", "shape", "start")
+    __slots__ = ("after", "before", "conn", "fault", "loop", "pace", "pieces", "sent", "shape", "start")
 
-    def __init__(self, conn: Connection, shape: wire.Rendering, pace: Pace, fault: str) -> None:
-        self.conn, self.shape, self.pace, self.fault = conn, shape, pace, fault
+    def __init__(self, conn: Connection, shape: wire.Rendering, pace: Pace, fault: str, pieces: list[bytes]) -> None:
+        self.conn, self.shape, self.pace, self.fault, self.pieces = conn, shape, pace, fault, pieces
         self.sent = 0
         self.loop = conn.loop
         size = len(shape.before) + wire.TOKEN_BYTES + len(shape.after)
@@ -461,7 +464,10 @@ class Streamer:
         if self.sent >= self.pace.tokens:
             self.finish(transport)
             return
-        transport.write(self.before + wire.stamp() + self.after)
+        if self.pieces:
+            transport.write(self.chunk(self.shape.token(self.pieces[self.sent])))
+        else:
+            transport.write(self.before + wire.stamp() + self.after)
         self.sent += 1
         conn.sim.stats.tokens += 1
         if self.sent >= self.pace.tokens:

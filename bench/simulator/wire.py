@@ -8,6 +8,7 @@ at the far end of any relay learns the one-way delay of each token from its text
 from __future__ import annotations
 
 import json
+import random
 import re
 import time
 from dataclasses import dataclass
@@ -77,6 +78,18 @@ def _value(schema: dict[str, Any]) -> Any:
     return {"integer": 7, "number": 1.5, "boolean": True, "array": [], "object": {}}.get(
         schema.get("type", ""), "Zürich, « été »"
     )
+
+
+def pieces(body: dict[str, Any], most: int) -> list[bytes]:
+    """The last message of a request, cut at random into pieces of up to `most` characters, as they stand in JSON."""
+    content = (body.get("messages") or [{}])[-1].get("content") or ""
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    found = []
+    while text:
+        size = random.randint(1, most)
+        found.append(dumps(text[:size])[1:-1].encode())
+        text = text[size:]
+    return found
 
 
 def images(body: dict[str, Any]) -> int:

@@ -34,7 +34,7 @@ from isolation import context
 SECTIONS: list[tuple[Any, list[str]]] = [
     (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
-    (_("Platform"), ["ProviderAccount", "ModelGrant", "Budget", "UsageRecord", "Tenant", "Domain", "TenantJob"]),
+    (_("Platform"), ["ModelRules", "ProviderAccount", "ModelGrant", "Budget", "UsageRecord", "Tenant", "Domain", "TenantJob"]),
     (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading", "WallReport"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.

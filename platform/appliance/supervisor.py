@@ -137,9 +137,6 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop_soon)
         try:
-            self._metrics.mkdir(parents=True, exist_ok=True)
-            for counted in self._metrics.glob("*.db"):  # Of processes that are gone.
-                counted.unlink()
             self._prepare()
             self._serve()
             on_ready()
@@ -167,6 +164,9 @@ class Supervisor:
         self._check_port()
         places = places_module.find(self.options.data)
         places.logs.mkdir(exist_ok=True)
+        self._metrics.mkdir(parents=True, exist_ok=True)
+        for counted in self._metrics.glob("*.db"):  # Of processes that are gone.
+            counted.unlink()
         self._take_lock()
         keys, provision = web_keys(places.data), provision_keys(places.data)
         if os.environ.get("DATABASE_URL"):

@@ -19,6 +19,7 @@ DURATION = Histogram(
 )
 LLM_REQUESTS = Counter("llm_requests_total", "Calls of models", ["tenant", "model", "outcome"])
 LLM_TOKENS = Counter("llm_tokens_total", "Tokens of models", ["tenant", "model", "direction"])
+PRIVACY = Counter("privacy_verdicts_total", "Turns by what their verdict let happen", ["tenant", "outcome"])
 DOCUMENTS = Counter("documents_processed", "Documents whose ingestion ended", ["tenant", "outcome"])
 ACTIVE_USERS = Gauge(
     "active_users", "People who asked for something in the last 5 minutes", ["tenant"], multiprocess_mode="livesum"

@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts import grants
 from accounts.console import ConsoleAdmin, ConsoleForm, tenant_site
 from accounts.models import User
-from gateway import access, budgets_console, catalogue, providers_console
+from gateway import access, budgets_console, catalogue, providers_console, rules_console
 from gateway.models import ModelGrant
 
-__all__ = ["budgets_console", "providers_console"]  # Importing them registers their pages.
+__all__ = ["budgets_console", "providers_console", "rules_console"]  # Importing them registers their pages.
 
 
 class ModelGrantForm(ConsoleForm):

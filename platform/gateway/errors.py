@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.utils.functional import Promise
+
 from core.errors import AppError
 
 
@@ -62,7 +64,7 @@ class NoPermittedModel(AppError):
 
     code = "no_permitted_model"
     status = 409
-    title = "No permitted model can answer"
+    title: ClassVar[str | Promise] = "No permitted model can answer"
     retryable: ClassVar[bool] = False
 
 

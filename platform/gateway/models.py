@@ -145,3 +145,18 @@ class CatalogueModel(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.name
+
+
+class ModelRules(models.Model):
+    """What an organisation says of its models: what is too personal to leave, how one is chosen. One row."""
+
+    privacy = models.JSONField(_("what is personal"), default=dict, blank=True, help_text="as PrivacyPolicy.to_json")
+    routing = models.JSONField(_("how a model is chosen"), default=dict, blank=True, help_text="a RoutingPolicy, or nothing")
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("rules for models")
+        verbose_name_plural = _("rules for models")
+
+    def __str__(self) -> str:
+        return str(_("Privacy and choice of models"))

@@ -80,8 +80,11 @@ class Answer {
   }
 
   routed(event) {
-    if (event.route === "refused" || this.folds.querySelector(".route")) return;
-    const badge = copyOf(event.route === "cloud" ? "t-route-cloud" : "t-route-local");
+    if (event.route === "refused") return;
+    this.folds.querySelector(".route")?.remove(); // Another model may have taken over.
+    const badge = copyOf({ cloud: "t-route-cloud", pseudonymised: "t-route-masked" }[event.route] ?? "t-route-local");
+    const link = slot(badge, "sent");
+    if (link) link.href = `/c/${conversation}/sent/${event.run}/`;
     slot(badge, "model").textContent = event.model_name || event.model || "";
     for (const reason of event.reasons ?? []) {
       const text = word(`reason.${reason}`, {}, "");

@@ -17,6 +17,7 @@ from django.db import DatabaseError, transaction
 from django.test import Client
 
 from assistants.conversations.answers import AnswerService, Delta, Turn, Used
+from assistants.conversations.privacy import PrivacyKeeper
 from core import metrics
 from gateway import budgets, catalogue, provider_accounts, snapshots, usage
 from gateway.budgets import Limits
@@ -63,7 +64,7 @@ def turn_of(actor: Actor, question: str) -> Turn:
 
 
 async def answer(turn: Turn, *, most: int | None = None) -> AsyncIterator[Any]:
-    service = AnswerService(router=LLMRouter(), retriever=NoDocuments())
+    service = AnswerService(router=LLMRouter(), retriever=NoDocuments(), keeper=PrivacyKeeper())
     stream = service.answer(turn)
     deltas = 0
     try:

@@ -201,6 +201,12 @@ NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
     ],
     ("PrincipalIn", "id"): [("person", principal("user")), ("group", principal("group"))],
     ("BudgetIn", "subject"): [("person", budget("user")), ("group", budget("group"))],
+    ("PreviewIn", "conversation"): [
+        (
+            "conversation",
+            lambda w, i: call(w.member, "POST", "routing/preview/", {"content": "x", "conversation": i}),
+        )
+    ],
     ("ReadingIn", "person"): [
         ("person", lambda w, i: call(w.house.person("auditor"), "POST", "readings/", {"person": i, "reason": "Complaint 4711"}))
     ],
@@ -218,7 +224,10 @@ def test_case_3_an_id_of_others_names_nothing_and_stores_nothing(
     world: World, globex: House, owner: psycopg.Connection, key: tuple[str, str]
 ) -> None:
     for kind, send in NAMES[key]:
-        for wanted in (world.foreign[kind], world.colleagues.get(kind) if kind in {"folder", "assistant"} else None):
+        for wanted in (
+            world.foreign[kind],
+            world.colleagues.get(kind) if kind in {"folder", "assistant", "conversation"} else None,
+        ):
             if wanted is None:
                 continue
             before = stored(owner, world.house, globex)
@@ -260,6 +269,7 @@ SEEN: dict[str, str] = {
     "auth.Permission": ALL,
     "contenttypes.ContentType": ALL,
     "conversations.Conversation": "owner_id = {me}",
+    "conversations.Disclosure": "run_id IN (SELECT id FROM {s}.conversations_run WHERE owner_id = {me})",
     "conversations.Message": MY_CONVERSATION,
     "conversations.Run": MY_CONVERSATION,
     "documents.Document": "owner_id = {me}",
@@ -275,6 +285,7 @@ SEEN: dict[str, str] = {
     "gateway.BudgetPeriod": f"budget_id IN (SELECT id FROM {{s}}.gateway_budget WHERE {BINDING})",
     "gateway.CatalogueModel": NONE,
     "gateway.ModelGrant": ALL,
+    "gateway.ModelRules": ALL,
     "gateway.ProviderAccount": NONE,
     "gateway.ProviderSecret": NONE,
     "gateway.UsageRecord": '"user" = {me}',
@@ -397,7 +408,7 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     ),
 }
 # They prove, ask or take back; a password is written as its hash alone; a key's answer tells what was made.
-WRITE_NOTHING = {"CredentialsIn", "RefreshIn", "SearchIn", "GrantGone", "SignOutIn", "ApiKeyMade"} | {
+WRITE_NOTHING = {"CredentialsIn", "RefreshIn", "SearchIn", "GrantGone", "PreviewIn", "SignOutIn", "ApiKeyMade"} | {
     "PasswordChangeIn",
     "PasswordResetIn",
     "PasswordSetIn",

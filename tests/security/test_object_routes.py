@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -25,6 +26,7 @@ from config import access
 from documents import sharing
 from documents.models import Document, Folder
 from documents.services import create_folder, upload_document
+from gateway import budgets
 from isolation import context
 from tests.people import Actor, House
 
@@ -104,10 +106,18 @@ def shared(make: Callable[[House], Any]) -> Callable[[House], tuple[Any, Any]]:
     return made
 
 
+def a_budget(house: House) -> Any:
+    admin, group = house.person("admin"), a_group(house)
+    with admin.acting():
+        limits = budgets.Limits(Decimal(5), None)
+        return budgets.set_budget(actor=admin.user, scope="group", subject=f"group:{group.pk}", period="month", limits=limits)
+
+
 API = access.API
 # Each route with an id: what makes an object of it, or one for each of its ids. A route that is not here fails.
 FACTORIES: dict[str, Callable[[House], Any]] = {
     "c/": lambda house: a_run(house).conversation,
+    "c/<uuid:public_id>/sent/<uuid:run>/": lambda house: ((run := a_run(house)).conversation, run),
     "login/oidc/": a_provider,
     "settings/keys/": a_key,
     "documents/": a_document,
@@ -124,6 +134,7 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}users/": a_person,
     f"{API}groups/": a_group,
     f"{API}readings/": a_reading,
+    f"{API}budgets/": a_budget,
 }
 ROLE = {"principal": {"type": "role", "name": "viewer"}}
 # Bodies that are valid, so that nothing but the id can be what is refused.
@@ -138,6 +149,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         for kind in ("documents", "folders", "assistants")
         for method in ("POST", "DELETE")
     },
+    (f"{API}budgets/<uuid:id>/", "PATCH"): {"money_limit": "6"},
 }
 # Where the rightful owner gets no success either: the object has no such part, or the way leads outside.
 NOT_THERE = {
@@ -147,6 +159,8 @@ NOT_THERE = {
     f"{API}folders/<uuid:id>/grants/",
     f"{API}assistants/<uuid:id>/grants/",
     "login/oidc/<uuid:public_id>/",
+    "c/<uuid:public_id>/sent/<uuid:run>/",
+    f"{API}runs/<uuid:id>/sent/",
     "documents/<uuid:public_id>/unshare/",
     "folders/<uuid:public_id>/unshare/",
 }

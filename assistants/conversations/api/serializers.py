@@ -48,6 +48,42 @@ class MessageOut(serializers.ModelSerializer[Message]):
         return str(run.public_id) if run else None
 
 
+class PreviewIn(serializers.Serializer[Any]):
+    content = serializers.CharField(max_length=60_000, trim_whitespace=False)
+    conversation = serializers.UUIDField(required=False, help_text="whose past counts, too")
+    model = serializers.CharField(max_length=250, required=False)
+
+
+class FindingOut(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    start = serializers.IntegerField(help_text="code points")
+    end = serializers.IntegerField()
+    weight = serializers.FloatField()
+
+
+class PreviewOut(serializers.Serializer[Any]):
+    route = serializers.ChoiceField(choices=["local", "cloud", "pseudonymised", "refused"])
+    sensitive = serializers.BooleanField()
+    model = serializers.CharField(allow_null=True)
+    score = serializers.FloatField()
+    findings = FindingOut(many=True)
+    difficulty = serializers.FloatField(help_text="0 to 1")
+    reasons = serializers.ListField(child=serializers.CharField())
+
+
+class SentMessageOut(serializers.Serializer[Any]):
+    role = serializers.CharField()
+    sent = serializers.CharField()
+    original = serializers.CharField()
+
+
+class SentOut(serializers.Serializer[Any]):
+    masked = serializers.BooleanField()
+    withheld = serializers.IntegerField(help_text="values that left as placeholders only")
+    created_at = serializers.DateTimeField()
+    messages = SentMessageOut(many=True)
+
+
 class RunOut(serializers.ModelSerializer[Run]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     conversation = serializers.UUIDField(source="conversation.public_id", read_only=True)

@@ -2,7 +2,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from assistants.conversations.api.readings import MyReadingsView, ReadingViewSet
-from assistants.conversations.api.views import ConversationViewSet, MessageViewSet, RunViewSet
+from assistants.conversations.api.views import ConversationViewSet, MessageViewSet, PreviewView, RunViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("conversations", ConversationViewSet, basename="conversation")
@@ -11,6 +11,7 @@ router.register("runs", RunViewSet, basename="run")
 
 urlpatterns = [
     *router.urls,
+    path("routing/preview/", PreviewView.as_view(), name="routing-preview"),
     path("me/readings/", MyReadingsView.as_view(), name="my-readings"),
     path(
         "conversations/<uuid:conversation>/messages/",

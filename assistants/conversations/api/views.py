@@ -17,9 +17,10 @@ from rest_framework.decorators import action
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from accounts.authentication import person
-from assistants.conversations import following, services
+from assistants.conversations import following, privacy, services
 from assistants.conversations.api.serializers import (
     AcceptedOut,
     ConversationIn,
@@ -27,7 +28,10 @@ from assistants.conversations.api.serializers import (
     ConversationPatch,
     MessageIn,
     MessageOut,
+    PreviewIn,
+    PreviewOut,
     RunOut,
+    SentOut,
 )
 from assistants.conversations.models import Conversation, Message, Run
 from core.api import CursorPages, JSONRenderer
@@ -156,6 +160,17 @@ async def _turn(request: Request, accepted: dict[str, Any], run: uuid.UUID) -> A
         yield sse(event)
 
 
+class PreviewView(APIView):
+    """What would happen to a message: where it would be answered, and why. Nothing is sent."""
+
+    @extend_schema(request=PreviewIn, responses=PreviewOut)
+    def post(self, request: Request) -> Response:
+        data = PreviewIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        found = async_to_sync(privacy.preview)(user=person(request), **data.validated_data)
+        return Response(PreviewOut(found.as_json()).data)
+
+
 class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
     lookup_field = "public_id"
     lookup_url_kwarg = "id"
@@ -177,6 +192,13 @@ class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
         given = request.headers.get("Last-Event-ID") or request.query_params.get("after") or "0"
         after = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
         return streamed(_events(request, run.public_id, after))
+
+    @extend_schema(responses=SentOut)
+    @action(detail=True, methods=["get"])
+    def sent(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
+        disclosure, messages, withheld = privacy.what_was_sent(user=person(request), run=id)
+        told = {"masked": disclosure.masked, "withheld": withheld, "created_at": disclosure.created_at, "messages": messages}
+        return Response(SentOut(told).data)
 
     @extend_schema(request=None, responses={202: RunOut})
     @action(detail=True, methods=["post"])

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST_FOLDER = 80  # bytes
 START = 60.0  # seconds that the child may take to start
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+DYING = 0.2  # seconds in which a child that was killed may still take a connection
 MOST_AT_ONCE = 64 * 1024  # bytes
 
 
@@ -139,7 +141,7 @@ class LiteLLMClient:
                 await asyncio.to_thread(outgoing.check, self.base, allow_private=self.local_network)
             except outgoing.AddressNotAllowed as error:
                 raise ProviderRejected(str(error.detail), reason=error.code) from error
-        given = False
+        given, begun = False, time.monotonic()
         for again in (True, False):
             stream = self._once(request)
             try:
@@ -147,10 +149,12 @@ class LiteLLMClient:
                     given = True
                     yield event
                 return
-            except ProviderUnavailable:
-                if given or not again or CHILD.pid is not None:
+            except ProviderUnavailable as error:
+                died = isinstance(error.__cause__, OSError) and time.monotonic() - begun < DYING
+                if given or not again or not died:
                     raise
                 # It was dying when we came: nothing was asked of anybody yet, and another one starts.
+                await asyncio.sleep(DYING / 2)
             finally:
                 await stream.aclose()
 

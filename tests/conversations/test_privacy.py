@@ -1,0 +1,226 @@
+"""Privacy routing in the turn: what is personal stays, or leaves with placeholders, or is not answered; and it can be looked up."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
+
+from assistants.conversations.answers import AnswerService, Turn
+from assistants.conversations.privacy import PrivacyKeeper
+from audit.models import AuditEvent
+from documents.rag import Citation
+from gateway import rules
+from gateway.access import EveryModel
+from gateway.errors import NoPermittedModel
+from gateway.router import LLMRouter
+from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.gateway.conftest import Provider, simulator
+from tests.people import House
+from tests.wire import ask, client, sse, text_of
+
+__all__ = ["simulator"]
+
+SECRETS = ["jeanne.dupont@example.fr", "06 12 34 56 78", "FR76 3000 6000 0112 3456 7890 189"]
+PERSONAL = f"Écrivez à {SECRETS[0]}, appelez le {SECRETS[1]}, payez sur {SECRETS[2]} [[sim echo=7]]"
+
+
+@pytest.fixture
+def provider(simulator: Provider) -> Provider:
+    simulator.reset()
+    return simulator
+
+
+@pytest.fixture
+def outside(live: Live, provider: Provider, tmp_path: Path) -> Iterator[Live]:
+    """A web process whose one model is in the cloud, as far as anybody told it."""
+    port, log = free_port(), tmp_path / "outside.log"
+    told = {"OPENAI_API_BASE": provider.base, "CLOISON_OPENAI_MODEL": "sim", "CLOISON_OPENAI_LOCALITY": "cloud"}
+    process = start_process("serve", "--port", str(port), log=log, **told)
+    try:
+        wait_for_port(port, process, log)
+        yield dataclasses.replace(live, port=port, web=process)
+    finally:
+        process.terminate()
+        process.wait(25)
+
+
+@pytest.fixture(autouse=True)
+def own_rules(houses: dict[str, House], owner: psycopg.Connection) -> Iterator[None]:
+    """Every test starts and ends with the rules that a new organisation has."""
+
+    def reset() -> None:
+        for house in houses.values():
+            row = "INSERT INTO {s}.gateway_modelrules (id, privacy, routing, changed_at) VALUES (1, '{{}}', '{{}}', now())"
+            change = " ON CONFLICT (id) DO UPDATE SET privacy = '{{}}', routing = '{{}}'"
+            owner.execute((row + change).format(s=house.schema))
+
+    reset()
+    yield
+    reset()
+
+
+async def set_privacy(house: House, **policy: Any) -> None:
+    def save() -> None:
+        admin = house.person("admin")
+        try:
+            with admin.acting():
+                rules.save(actor=admin.user, privacy=policy, routing={})
+        finally:
+            connections.close_all()
+
+    await sync_to_async(save)()
+
+
+async def turn(
+    live: Live, house: House, content: str, conversation: str | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    async with client(live, house.person("member")) as http:
+        started = await ask(http, content, conversation)
+        return started, await sse(http, f"/api/v1/runs/{started['run']['id']}/events/")
+
+
+def routing(events: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(event for event in events if event["type"] == "routing")
+
+
+async def test_what_is_personal_never_goes_to_the_cloud_by_default(outside: Live, provider: Provider, acme: House) -> None:
+    _started, events = await turn(outside, acme, PERSONAL)
+
+    assert events[-1]["type"] == "run.failed"
+    assert events[-1]["code"] == "no_permitted_model"
+    assert routing(events)["route"] == "refused"
+    assert {"iban:message", "phone:message", "email:message"} <= set(routing(events)["reasons"])
+    assert provider.requests() == []
+
+    _started, clean = await turn(outside, acme, "Bonjour, quelle heure est-il ? [[sim echo=7]]")  # The control.
+
+    assert (clean[-1]["type"], routing(clean)["route"]) == ("run.completed", "cloud")
+    assert len(provider.requests()) == 1
+
+
+async def test_placeholders_leave_and_come_back(outside: Live, provider: Provider, acme: House) -> None:
+    await set_privacy(acme, outcome="pseudonymise")
+
+    started, events = await turn(outside, acme, PERSONAL)
+    conversation = started["conversation"]
+    _again, second = await turn(outside, acme, f"Et {SECRETS[0]} encore ? [[sim echo=3]]", conversation)
+    _clean, third = await turn(outside, acme, "Merci. [[sim echo=5]]", conversation)
+
+    for told in (events, second, third):
+        assert told[-1]["type"] == "run.completed"
+        assert routing(told)["route"] == "pseudonymised"
+    assert text_of(events).endswith(PERSONAL), "the person sees what an unmasked run would have given"
+    assert SECRETS[0] in text_of(second)
+    sent = json.dumps(provider.requests(), ensure_ascii=False)
+    assert len(provider.requests()) == 3
+    for secret in (*SECRETS, "0612345678", "3000600001123456789018"):
+        assert secret not in sent, f"{secret} left"
+    assert sent.count("ANON_EMAIL_0001") >= 4  # One address, one placeholder, in every turn that remembers it.
+
+
+async def test_what_was_sent_can_be_looked_up_by_its_owner_alone(
+    outside: Live, provider: Provider, acme: House, globex: House
+) -> None:
+    await set_privacy(acme, outcome="pseudonymise")
+    started, _events = await turn(outside, acme, PERSONAL)
+    path = f"/api/v1/runs/{started['run']['id']}/sent/"
+
+    async with client(outside, acme.person("member")) as http:
+        told = (await http.get(path)).json()
+        page = await http.get(f"/c/{started['conversation']}/sent/{started['run']['id']}/")
+    others = []
+    for stranger in (acme.person("member2"), acme.person("admin"), globex.person("member")):
+        async with client(outside, stranger) as http:
+            others.append((await http.get(path)).status_code)
+
+    assert told["masked"] is True
+    assert told["withheld"] == 3
+    body = provider.requests()[0]["body"] if "body" in provider.requests()[0] else provider.requests()[0]
+    recorded = [message["content"] for message in body["messages"]]
+    assert [message["sent"] for message in told["messages"]] == recorded
+    assert told["messages"][-1]["original"].endswith(PERSONAL)
+    assert "ANON_IBAN_0001" in page.text and "Tel qu’il est parti" in page.text
+    assert others == [404, 404, 404]
+
+
+async def test_refuse_answers_nothing_and_audits_kinds_only(outside: Live, provider: Provider, acme: House) -> None:
+    await set_privacy(acme, outcome="refuse")
+
+    _started, events = await turn(outside, acme, PERSONAL)
+
+    def audited() -> Any:
+        try:
+            with acme.person("auditor").acting():
+                return AuditEvent.objects.filter(action="privacy.refused").order_by("-seq")[0].facts
+        finally:
+            connections.close_all()
+
+    facts = await sync_to_async(audited)()
+    assert (events[-1]["type"], events[-1]["code"]) == ("run.failed", "no_permitted_model")
+    assert provider.requests() == []
+    assert "iban:message" in facts["found"]
+    assert not any(secret in json.dumps(facts) for secret in SECRETS)
+
+
+async def test_the_preview_says_where_a_message_would_go_and_sends_nothing(
+    outside: Live, provider: Provider, acme: House
+) -> None:
+    async with client(outside, acme.person("member")) as http:
+        personal = (await http.post("/api/v1/routing/preview/", json={"content": PERSONAL})).json()
+        clean = (await http.post("/api/v1/routing/preview/", json={"content": "Bonjour"})).json()
+        nobody = await http.post("/api/v1/routing/preview/", json={"content": ""})
+    await set_privacy(acme, outcome="pseudonymise")
+    async with client(outside, acme.person("member")) as http:
+        masked = (await http.post("/api/v1/routing/preview/", json={"content": PERSONAL})).json()
+
+    assert (personal["route"], personal["sensitive"], personal["score"], personal["model"]) == ("refused", True, 1.0, None)
+    assert [PERSONAL[one["start"] : one["end"]] for one in personal["findings"]] == SECRETS
+    assert (clean["route"], clean["sensitive"], clean["score"]) == ("cloud", False, 0.0)
+    assert 0 <= clean["difficulty"] <= 1
+    assert (masked["route"], masked["model"]) == ("pseudonymised", "openai/sim")
+    assert nobody.status_code == 400
+    assert provider.requests() == []
+
+
+@dataclasses.dataclass
+class Finds:
+    """A retriever that finds one passage."""
+
+    text: str
+
+    def retrieve(self, **asked: Any) -> list[Citation]:
+        fields: dict[str, Any] = {field.name: None for field in dataclasses.fields(Citation)}
+        return [Citation(**{**fields, "text": self.text, "title": "Paie.pdf", "page": 1, "language": "fr"})]
+
+
+@pytest.mark.parametrize("passage", [f"Virement sur {SECRETS[2]}.", "Rien de personnel ici."])
+async def test_a_passage_found_counts_as_what_is_said(
+    acme: House, provider: Provider, monkeypatch: pytest.MonkeyPatch, passage: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_BASE", provider.base)
+    monkeypatch.setenv("CLOISON_OPENAI_MODEL", "sim")
+    monkeypatch.setenv("CLOISON_OPENAI_LOCALITY", "cloud")
+    member = acme.person("member")
+    service = AnswerService(router=LLMRouter(access=EveryModel()), retriever=Finds(passage), keeper=PrivacyKeeper())
+    answer: Callable[[], Any] = lambda: service.answer(Turn(user=member.user, question="Où payer ?"))  # noqa: E731
+    await sync_to_async(lambda: member.user.pk)()
+
+    with member.acting():
+        if "Virement" in passage:
+            with pytest.raises(NoPermittedModel) as refused:
+                await anext(answer())
+            assert refused.value.extra["reasons"] == ["iban:passage"]
+        else:
+            stream = answer()
+            assert (await anext(stream)).as_json()["route"] == "cloud"
+            await stream.aclose()
+
+    assert provider.requests() == []
