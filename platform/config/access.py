@@ -38,6 +38,7 @@ TENANT: dict[str, dict[str, Need]] = {
     "settings/sign-ins/": {"POST": R.ACCOUNT},
     "settings/keys/": {"POST": R.KEYS},
     "settings/keys/<uuid:public_id>/revoke/": {"POST": R.KEYS},
+    "settings/usage/": {"GET": R.ACCOUNT},
     "": {"GET": R.ASK},
     "send/": {"POST": R.ASK},
     "c/<uuid:public_id>/": {"GET": R.ASK},

@@ -24,6 +24,7 @@ api = [
 
 urlpatterns = [
     path("", include("accounts.urls")),
+    path("", include("gateway.urls")),
     path("", include("assistants.conversations.urls")),
     path("", include("documents.urls")),
     path("tenant.css", tenant_css, name="tenant-css"),

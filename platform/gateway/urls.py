@@ -1,0 +1,5 @@
+from django.urls import path
+
+from gateway import web
+
+urlpatterns = [path("settings/usage/", web.own_usage, name="settings-usage")]
