@@ -108,7 +108,7 @@ def start_run(
     """Store the message, an empty answer and a queued run in one transaction; the run starts after the commit.
 
     `conversation` None begins a new one. `key` makes it once: the same key and content give the stored turn again.
-    `request` holds `model`, `folders` (ids) and `assistant` (id), each optional.
+    `request` holds `model`, `folders` (ids), `assistant` (id) and `api_key` (the key's own, for its budget), each optional.
     Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `RunInProgress` or `KeyReused`.
     """
     text = clean(content)
@@ -158,7 +158,7 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
     _check_folders(owner, request.get("folders"))
     message = Message.objects.create(conversation=conversation, parent=last, role=Message.Role.USER, content=text)
     answer = Message.objects.create(conversation=conversation, parent=message, role=Message.Role.ASSISTANT)
-    stored = {name: value for name in ("model", "folders", "assistant") if (value := request.get(name)) is not None}
+    stored = {name: value for name in ("model", "folders", "assistant", "api_key") if (value := request.get(name)) is not None}
     run = Run.objects.create(
         conversation=conversation,
         owner=owner,
@@ -213,6 +213,7 @@ def claim_run(*, run_id: int, host: str, known: Run | None = None) -> ClaimedRun
         run=run.public_id,
         conversation=run.conversation.public_id,
         assistant=run.conversation.assistant_id,
+        api_key=int(run.request["api_key"]) if run.request.get("api_key") else None,
     )
     return ClaimedRun(run, turn)
 

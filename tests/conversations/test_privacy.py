@@ -13,6 +13,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from accounts import keys
 from assistants.conversations.answers import AnswerService, Turn
 from assistants.conversations.privacy import PrivacyKeeper
 from audit.models import AuditEvent
@@ -20,6 +21,7 @@ from documents.rag import Citation
 from gateway import rules
 from gateway.access import EveryModel
 from gateway.errors import NoPermittedModel
+from gateway.models import UsageRecord
 from gateway.router import LLMRouter
 from tests.conftest import Live, free_port, start_process, wait_for_port
 from tests.gateway.conftest import Provider, simulator
@@ -124,6 +126,31 @@ async def test_placeholders_leave_and_come_back(outside: Live, provider: Provide
     for secret in (*SECRETS, "0612345678", "3000600001123456789018"):
         assert secret not in sent, f"{secret} left"
     assert sent.count("ANON_EMAIL_0001") >= 4  # One address, one placeholder, in every turn that remembers it.
+
+
+async def test_a_call_by_key_is_counted_to_the_key(outside: Live, provider: Provider, acme: House) -> None:
+    def make() -> tuple[int, str]:
+        member = acme.person("member")
+        try:
+            with member.acting():
+                row, key = keys.create(owner=member.user, name="budgeted", scopes=["ask"])
+                return row.pk, key
+        finally:
+            connections.close_all()
+
+    number, key = await sync_to_async(make)()
+    async with client(outside, acme.person("member"), Authorization=f"Bearer {key}") as http:
+        started = await ask(http, "Bonjour [[sim echo=7]]")
+        await sse(http, f"/api/v1/runs/{started['run']['id']}/events/")
+
+    def counted() -> list[int | None]:
+        try:
+            with acme.person("member").acting():
+                return list(UsageRecord.objects.filter(run=started["run"]["id"]).values_list("api_key", flat=True))
+        finally:
+            connections.close_all()
+
+    assert await sync_to_async(counted)() == [number]
 
 
 async def test_what_was_sent_can_be_looked_up_by_its_owner_alone(

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import person
+from accounts.authentication import identity, person
 from assistants.conversations import following, privacy, services
 from assistants.conversations.api.serializers import (
     AcceptedOut,
@@ -134,7 +134,7 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
         parameters.check(request.data)
         data = MessageIn(data=request.data)
         data.is_valid(raise_exception=True)
-        asked = dict(data.validated_data)
+        asked = {**data.validated_data, "api_key": identity(request).key}
         started = services.start_run(
             owner=person(request),
             conversation=conversation,
