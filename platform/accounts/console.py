@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.forms import BaseInlineFormSet, BaseModelFormSet, CharField, ModelForm, TextInput
+from django.forms import BaseInlineFormSet, BaseModelFormSet, CharField, ChoiceField, ModelForm, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -22,6 +23,7 @@ from django.urls import path, reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from accounts import second_factor, services, throttle
@@ -102,6 +104,12 @@ class ConsoleForm(ModelForm):  # type: ignore[type-arg]
 class ConsoleAdmin(ModelAdmin):  # type: ignore[type-arg]
     form = ConsoleForm
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A language is chosen from those there are."""
+        if db_field.name == "language":
+            return ChoiceField(label=capfirst(db_field.verbose_name), choices=settings.LANGUAGES, required=not db_field.blank)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """What a service refuses is said on the page, and nothing was changed."""
         try:
@@ -181,7 +189,10 @@ class ConsoleSite(AdminSite):
         )
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        response = super().logout(request, extra_context)
+        """Back to the door: Django's page of thanks says nothing that anybody needs."""
+        response: HttpResponse = super().logout(request, extra_context)
+        if response.status_code == 200:
+            response = redirect("admin:login")
         response.headers["Clear-Site-Data"] = '"cache","cookies","storage"'
         return response
 
@@ -206,6 +217,9 @@ class OperatorForm(AdminAuthenticationForm):
         widget=TextInput(attrs={"autocomplete": "one-time-code"}),
     )
     refused: AppError | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)
