@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -34,10 +35,14 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 @admin.register(ReadingPolicy, site=tenant_site)
 class ReadingPolicyAdmin(ConsoleAdmin):
-    list_display = ["__str__", "private_reading", "changed_at"]
-    fields = ["private_reading", "changed_at"]
-    readonly_fields = ["changed_at"]
+    list_display = ["__str__", "private_reading", "changed"]
+    fields = ["private_reading", "changed"]
+    readonly_fields = ["changed"]
     actions = None
+
+    @admin.display(description=_("last changed"), ordering="changed_at")
+    def changed(self, policy: ReadingPolicy) -> datetime:
+        return policy.changed_at
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -8,25 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
-from django.forms import BaseInlineFormSet, BaseModelFormSet, ModelForm
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.forms import BaseInlineFormSet, BaseModelFormSet, CharField, ChoiceField, ModelForm, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from accounts import services, throttle
+from accounts import second_factor, services, throttle
 from accounts.models import User
 from accounts.permissions import Right, allows
+from accounts.web.second_factor import managed
 from core.errors import AppError
 from isolation import context
 
@@ -100,6 +103,12 @@ class ConsoleForm(ModelForm):  # type: ignore[type-arg]
 
 class ConsoleAdmin(ModelAdmin):  # type: ignore[type-arg]
     form = ConsoleForm
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A language is chosen from those there are."""
+        if db_field.name == "language":
+            return ChoiceField(label=capfirst(db_field.verbose_name), choices=settings.LANGUAGES, required=not db_field.blank)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """What a service refuses is said on the page, and nothing was changed."""
@@ -180,7 +189,10 @@ class ConsoleSite(AdminSite):
         )
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        response = super().logout(request, extra_context)
+        """Back to the door: Django's page of thanks says nothing that anybody needs."""
+        response: HttpResponse = super().logout(request, extra_context)
+        if response.status_code == 200:
+            response = redirect("admin:login")
         response.headers["Clear-Site-Data"] = '"cache","cookies","storage"'
         return response
 
@@ -194,23 +206,61 @@ class TenantSite(ConsoleSite):
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("login"))
 
 
+class OperatorForm(AdminAuthenticationForm):
+    """Address, password, and the code of those who have set a second factor up."""
+
+    code = CharField(
+        label=_("Code"),
+        required=False,
+        max_length=40,
+        help_text=_("Of your authenticator, or a recovery code; empty if you have set up none."),
+        widget=TextInput(attrs={"autocomplete": "one-time-code"}),
+    )
+    refused: AppError | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if second_factor.of(user) is None:
+            return
+        self.request.sign_in_method = "password and code"  # type: ignore[union-attr]
+        try:
+            second_factor.pass_step(user=user, code=self.data.get("code", "")[:40])
+        except AppError as error:
+            self.refused = error
+            raise ValidationError(str(error.title), code=error.code) from error
+
+
 class OperatorSite(ConsoleSite):
     right = Right.OPERATE
+    login_form = OperatorForm
+
+    def get_urls(self) -> list[Any]:
+        return [path("second-factor/", self.admin_view(self.second_factor), name="second_factor"), *super().get_urls()]
+
+    def second_factor(self, request: HttpRequest) -> HttpResponse:
+        """An operator's own."""
+        shown = {**self.each_context(request), "title": _("Second factor")}
+        return managed(request, "admin/second_factor.html", back=reverse("admin:index"), **shown)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method != "POST":
             return super().login(request, extra_context)
-        name, answer = request.POST.get("username", ""), None
+        name = request.POST.get("username", "")
+        answer: Any = None
         try:
             # Sign-in writes the person's row, which only sign-in's own context may.
-            with throttle.attempt(request, name), context.use(context.auth(context.current().schema)):
+            code = bool(request.POST.get("code"))
+            with throttle.attempt(request, name, code=code), context.use(context.auth(context.current().schema)):
                 answer = super().login(request, extra_context)
                 if not request.user.is_authenticated:
-                    raise services.WrongCredentials
-        except services.WrongCredentials:
+                    raise answer.context_data["form"].refused or services.WrongCredentials
+        except (services.SignInRefused, second_factor.SecondFactorRequired):
             return answer
         except throttle.LoginThrottled as error:
-            page = {**self.each_context(request), "title": _("Sign in"), "form": AdminAuthenticationForm(request)}
+            page = {**self.each_context(request), "title": _("Sign in"), "form": self.login_form(request)}
             shown = TemplateResponse(request, "admin/login.html", {**page, "problem": error.detail}, status=error.status)
             shown.headers["Retry-After"] = str(error.extra["retry_after"])
             return shown

@@ -33,7 +33,7 @@ SCOPES = tuple(right for right in Right if right not in PERSONAL)
 
 class InvalidKey(NotAuthenticated):
     code: ClassVar[str] = "invalid_token"  # As for a token: nothing says what was wrong.
-    title = "The token is not valid"
+    title = _("The token is not valid.")
 
 
 class ScopeAboveYou(AppError):

@@ -18,6 +18,7 @@ import jwt
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 
@@ -39,7 +40,7 @@ SCHEMA = re.compile(r"t_[0-9a-f]{12}")
 
 class InvalidToken(NotAuthenticated):
     code: ClassVar[str] = "invalid_token"
-    title = "The token is not valid"
+    title = _("The token is not valid.")
 
 
 def _backend(schema: str) -> TokenBackend:

@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import SecondFactor, SignInPolicy
-from tests.accounts.doors import browser, events, me, stranger, token
+from tests.accounts.doors import address, browser, events, me, stranger, token
 from tests.people import PASSWORD, Actor, House, aside
 
 PAGE = "/settings/second-factor/"
@@ -191,3 +191,36 @@ def test_the_step_cannot_be_reached_without_the_password(acme: House) -> None:
     for path in ("/login/code/", "/login/enrol/"):
         assert client.get(path).headers["Location"] == "/login/"
         assert client.post(path, {"code": "000000"}).headers["Location"] == "/login/"
+
+
+def test_an_operator_signs_in_with_a_code_once_one_is_set_up(acme: House, owner: psycopg.Connection) -> None:
+    page, given = "/admin/second-factor/", {"username": "operator@cloison.test", "password": PASSWORD, "next": "/admin/"}
+
+    def door() -> Client:
+        return Client(headers={"host": "localhost"}, REMOTE_ADDR=address())
+
+    operator = door()
+    assert operator.post("/admin/login/", given).headers["Location"] == "/admin/"
+    shown = operator.get(page)
+    secret, sealed = secret_in(shown), field(shown, "sealed")
+    try:
+        wrong = operator.post(page, {"act": "enable", "sealed": sealed, "password": "other", "code": pyotp.TOTP(secret).now()})
+        assert wrong.status_code == 403
+        done = operator.post(page, {"act": "enable", "sealed": sealed, "password": PASSWORD, "code": pyotp.TOTP(secret).now()})
+        codes = codes_in(done)
+        assert len(codes) == 10
+
+        without, bad = door().post("/admin/login/", given), door().post("/admin/login/", {**given, "code": "000000"})
+        assert (without.status_code, bad.status_code) == (200, 200)
+        assert "A code of your authenticator is needed." in without.content.decode()
+        assert "This code is wrong, or was used already." in bad.content.decode()
+        assert "This code" not in door().post("/admin/login/", {**given, "password": "wrong", "code": codes[0]}).content.decode()
+
+        assert door().post("/admin/login/", {**given, "code": codes[0]}).headers["Location"] == "/admin/"
+        assert door().post("/admin/login/", {**given, "code": codes[0]}).status_code == 200
+        guesses = door()
+        assert [guesses.post("/admin/login/", {**given, "code": "000000"}).status_code for _try in range(6)] == [200] * 5 + [429]
+        assert operator.post(page, {"act": "disable", "code": codes[1]}).headers["Location"] == "/admin/"
+        assert door().post("/admin/login/", given).headers["Location"] == "/admin/"
+    finally:
+        owner.execute("DELETE FROM public.accounts_secondfactor")

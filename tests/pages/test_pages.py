@@ -134,3 +134,34 @@ def test_the_operators_front_names_the_tenants_in_demo_mode(acme: House, setting
     assert "acme.localhost" in page
     assert "globex.localhost" in page
     assert "member@acme.test" in page
+
+
+def test_the_operators_console_leads_to_its_own_sign_in(acme: House) -> None:
+    client = Client(headers={"host": "localhost"})
+
+    answer = client.get("/admin/tenants/tenant/", follow=True)
+
+    assert answer.redirect_chain == [("/admin/login/?next=/admin/tenants/tenant/", 302)]
+    assert answer.status_code == 200
+
+
+def test_what_a_section_of_the_settings_says_is_in_sight(acme: House) -> None:
+    page = browser(acme.person("member")).get("/settings/").content.decode()
+
+    assert 'action="/settings/password/#securite"' in page
+    assert 'action="/settings/keys/#cles"' in page
+
+
+def test_signing_out_of_the_console_ends_at_the_door(acme: House) -> None:
+    client = browser(acme.person("admin"))
+
+    answer = client.post("/admin/logout/", follow=True)
+
+    assert answer.redirect_chain[-1][0].startswith("/login/")
+    assert client.get("/admin/").status_code == 302
+
+
+def test_a_language_is_chosen_not_typed(acme: House) -> None:
+    page = browser(acme.person("admin")).get(f"/admin/accounts/user/{acme.person('member').user.pk}/change/").content.decode()
+
+    assert '<select name="language"' in page

@@ -94,15 +94,20 @@ def enrol(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def manage(request: HttpRequest) -> HttpResponse:
     """One's own, from the settings."""
+    return managed(request, "accounts/second_factor.html", back="/settings/#securite")
+
+
+def managed(request: HttpRequest, page: str, *, back: str, **shown: Any) -> HttpResponse:
+    """The page that sets a person's own up or switches it off; `back` is where they came from."""
     user = person(request)
-    page = "accounts/second_factor.html"
     if request.method == "POST":
         try:
             with throttle.attempt(request, user.email, code=True):
-                return _act(request, user)
+                return _act(request, user, back)
         except AppError as error:
-            return render(request, page, {**_state(user, request.POST.get("sealed", "")), **_refused(error)}, status=error.status)
-    return render(request, page, _state(user))
+            again = {**shown, **_state(user, request.POST.get("sealed", "")), **_refused(error)}
+            return render(request, page, again, status=error.status)
+    return render(request, page, {**shown, **_state(user)})
 
 
 def _state(user: User, sealed: str = "") -> dict[str, Any]:
@@ -111,19 +116,19 @@ def _state(user: User, sealed: str = "") -> dict[str, Any]:
     return {**shown, "left": second_factor.codes_left(user)} if found else {**shown, **enrolment(user, sealed)}
 
 
-def _act(request: HttpRequest, user: User) -> HttpResponse:
+def _act(request: HttpRequest, user: User, back: str) -> HttpResponse:
     asked, given = request.POST.get("act"), request.POST.get("code", "")[:40]
     if asked == "disable":
         second_factor.disable(user=user, code=given)
         messages.success(request, _("The second factor is off."))
-        return redirect("/settings/#securite")
+        return redirect(back)
     if asked == "renew":
         codes = second_factor.renew_codes(user=user, code=given)
     else:
         # Nobody with a stolen session locks the owner out.
         second_factor.require_password(user=user, password=request.POST.get("password", ""))
         codes = second_factor.enable(user=user, sealed=request.POST.get("sealed", ""), code=given)
-    return render(request, "accounts/recovery.html", {"codes": codes, "next": "/settings/"})
+    return render(request, "accounts/recovery.html", {"codes": codes, "next": back})
 
 
 def state_of(user: object) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.urls import reverse
 from django.utils import translation
 from django.utils.module_loading import import_string
 
@@ -128,7 +129,9 @@ class RequestChain:
         trace.note("right")
         if error := self.refusal(request):
             if error.status == 401 and not is_api(request.path_info):
-                return redirect_to_login(request.get_full_path())
+                # The operator's site has no other door than its console's.
+                door = reverse("admin:login") if request.site.is_operator else None  # type: ignore[attr-defined]
+                return redirect_to_login(request.get_full_path(), door)
             return problem_page(request, error.status, error.code, str(error.title), str(error.detail))
         return self.csrf.process_view(request, view, args, kwargs)
 
