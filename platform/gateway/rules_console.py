@@ -78,8 +78,8 @@ class RulesForm(ConsoleForm):
         if self.errors:
             return given
         privacy = {name: given[name] for name in ("outcome", "threshold")} | {
-            "weights": given["weights"] or {},
-            "patterns": given["patterns"] or [],
+            "weights": {} if given["weights"] is None else given["weights"],
+            "patterns": [] if given["patterns"] is None else given["patterns"],
             "off": self.off,
             **{name: _lines(given[name]) for name in ("words", "never", "names")},
         }
@@ -107,7 +107,7 @@ class RulesAdmin(ConsoleAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         bound = type("BoundRulesForm", (RulesForm,), {"actor": cast("User", request.user)})
-        return super().get_form(request, obj, change, form=bound, fields=[], **kwargs)
+        return super().get_form(request, obj, change, form=bound, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets
