@@ -14,7 +14,7 @@ from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.forms import BaseInlineFormSet, BaseModelFormSet, CharField, ChoiceField, ModelForm, TextInput
+from django.forms import BaseInlineFormSet, BaseModelFormSet, CharField, ChoiceField, ModelForm, PasswordInput, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -99,6 +99,8 @@ class ConsoleForm(ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
+        for field in self.fields.values():
+            field.label = capfirst(field.label)
 
 
 class ConsoleAdmin(ModelAdmin):  # type: ignore[type-arg]
@@ -116,7 +118,22 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[type-arg]
             return super().changeform_view(request, *args, **kwargs)
         except AppError as error:
             self.message_user(request, str(error.detail), messages.ERROR)
-            return redirect(request.get_full_path())
+            if request.resolver_match and "object_id" in request.resolver_match.kwargs:
+                return redirect(request.get_full_path())
+            return self._asked_again(request)
+
+    def _asked_again(self, request: HttpRequest) -> Any:
+        """The page of a new row once more, with what was typed; secrets are typed again."""
+        fields = self.get_form(request).base_fields.items()
+        shown = {name: field for name, field in fields if not isinstance(field.widget, PasswordInput)}
+        request.typed = {  # type: ignore[attr-defined]
+            name: field.widget.value_from_datadict(request.POST, request.FILES, name) for name, field in shown.items()
+        }
+        request.method = "GET"
+        return super().changeform_view(request)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().get_changeform_initial_data(request), **getattr(request, "typed", {})}
 
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_formset(request, **{"formset": NamedRows, **kwargs})
@@ -220,6 +237,8 @@ class OperatorForm(AdminAuthenticationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
+        for field in self.fields.values():
+            field.label = capfirst(field.label)
 
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)

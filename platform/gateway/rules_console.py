@@ -33,6 +33,11 @@ CHOICES = [
 LINES = _("one a line")
 
 
+class FewLines(forms.Textarea):
+    def __init__(self) -> None:
+        super().__init__({"rows": 3})
+
+
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -40,18 +45,19 @@ def _lines(text: str) -> list[str]:
 class RulesForm(ConsoleForm):
     outcome = forms.ChoiceField(label=_("A turn with personal data"), choices=OUTCOMES)
     threshold = forms.FloatField(label=_("from this score on"), min_value=0, max_value=1, help_text=_("0 to 1; 0.7 by default"))
-    weights = forms.JSONField(label=_("weights"), required=False, help_text=_("kind to number from 0 to 1"))
-    words = forms.CharField(label=_("further sensitive words"), required=False, widget=forms.Textarea, help_text=LINES)
-    never = forms.CharField(label=_("never sensitive"), required=False, widget=forms.Textarea, help_text=LINES)
-    names = forms.CharField(label=_("names to mask"), required=False, widget=forms.Textarea, help_text=LINES)
+    weights = forms.JSONField(label=_("weights"), required=False, widget=FewLines, help_text=_("kind to number from 0 to 1"))
+    words = forms.CharField(label=_("further sensitive words"), required=False, widget=FewLines, help_text=LINES)
+    never = forms.CharField(label=_("never sensitive"), required=False, widget=FewLines, help_text=LINES)
+    names = forms.CharField(label=_("names to mask"), required=False, widget=FewLines, help_text=LINES)
     patterns = forms.JSONField(
+        widget=FewLines,
         label=_("further patterns"),
         required=False,
         help_text=_("a list of {name, pattern, weight}; patterns are regular expressions"),
     )
     choose = forms.ChoiceField(label=_("How a model is chosen"), choices=CHOICES, required=False)
-    models = forms.CharField(label=_("models to choose from"), required=False, widget=forms.Textarea, help_text=LINES)
-    fallbacks = forms.CharField(label=_("who takes over when it fails"), required=False, widget=forms.Textarea, help_text=LINES)
+    models = forms.CharField(label=_("models to choose from"), required=False, widget=FewLines, help_text=LINES)
+    fallbacks = forms.CharField(label=_("who takes over when it fails"), required=False, widget=FewLines, help_text=LINES)
     continues = forms.BooleanField(label=_("another model goes on with an answer that broke off"), required=False)
     builtin = forms.BooleanField(label=_("the built-in model is the last resort"), required=False)
 

@@ -411,3 +411,23 @@ def test_case_45_a_report_of_an_error_hides_the_key(acme: House, monkeypatch: py
 
     assert shown
     assert not any(KEY in repr(value) for value in shown)
+
+
+def test_what_was_typed_stays_when_an_address_is_refused(operator: Client) -> None:
+    form = {
+        "name": "Nowhere",
+        "wire": "openai",
+        "base": "http://127.0.0.1:9/v1",
+        "key": "sk-typed-once",
+        "locality": "cloud",
+        "country": "FR",
+        "models-TOTAL_FORMS": "0",
+        "models-INITIAL_FORMS": "0",
+    }
+
+    page = operator.post("/admin/gateway/provideraccount/add/", form)
+
+    text = page.content.decode()
+    assert 'value="Nowhere"' in text
+    assert "This address may not be used." in text
+    assert "sk-typed-once" not in text
