@@ -72,7 +72,8 @@ def enabled() -> list[OIDCProvider]:
         return list(OIDCProvider.objects.filter(is_enabled=True)[:10])
 
 
-def _about(provider: OIDCProvider) -> str:
+def about_row(provider: OIDCProvider) -> str:
+    """What a service's sealed secret is about."""
     return f"{context.current().schema}|oidc|{provider.public_id}"
 
 
@@ -84,7 +85,7 @@ def client_of(identifier: uuid.UUID) -> tuple[OIDCProvider, oidc.Client]:
     if provider is None:
         raise NoSuchProvider
     try:
-        secret = unseal(provider.secret, about=_about(provider)) if provider.secret else ""
+        secret = unseal(provider.secret, about=about_row(provider)) if provider.secret else ""
     except CannotUnseal as error:
         raise oidc.ProviderFailed from error
     return provider, oidc.Client(provider.issuer, provider.client_id, secret, redirect_uri(schema))
@@ -155,7 +156,7 @@ def save_provider(*, actor: User, provider: OIDCProvider, secret: str = "") -> O
     with transaction.atomic():
         stored = OIDCProvider.objects.filter(pk=provider.pk).first()
         if secret:
-            provider.secret = seal(secret, about=_about(provider))
+            provider.secret = seal(secret, about=about_row(provider))
         elif stored is not None:
             if stored.secret and stored.issuer != provider.issuer:
                 raise SecretMissing  # Another server must not be told the secret of this one.

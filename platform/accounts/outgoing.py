@@ -5,7 +5,6 @@ The address that was checked is the one that is connected to; redirects are not 
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from requests.adapters import HTTPAdapter
 
+from core import outgoing
 from core.errors import AppError
 
 TIMEOUT = 10.0  # seconds, for connecting, for each wait, and for the whole answer
@@ -48,7 +48,7 @@ def check(url: str) -> str:
     except OSError as error:
         raise AddressRefused from error
     # One private record among public ones is enough to refuse.
-    if not found or not (named or all(ipaddress.ip_address(ip.partition("%")[0]).is_global for ip in found)):
+    if not found or not (named or all(outgoing.permitted(ip) for ip in found)):
         raise AddressRefused
     return sorted(found)[0]
 

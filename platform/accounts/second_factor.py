@@ -57,6 +57,11 @@ def _about(user: User, what: str = "totp") -> str:
     return f"{context.current().schema}|{what}|{user.pk}"
 
 
+def about_row(found: SecondFactor) -> str:
+    """What an authenticator's sealed secret is about."""
+    return _about(found.user)
+
+
 def _digest(user: User, code: str) -> str:
     key = hashlib.sha256(f"recovery|{settings.SECRET_KEY}".encode()).digest()
     return hmac.new(key, f"{_about(user)}|{code}".encode(), hashlib.sha256).hexdigest()

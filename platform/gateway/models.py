@@ -95,7 +95,7 @@ class ProviderAccount(models.Model):
 
 
 class ProviderSecret(models.Model):
-    """An account's key, sealed (`gateway.secrets`)."""
+    """An account's key, sealed (`core.sealing`)."""
 
     account = models.OneToOneField(ProviderAccount, on_delete=models.CASCADE, primary_key=True, related_name="secret")
     sealed = models.TextField()

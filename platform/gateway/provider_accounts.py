@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 import audit
 from accounts.models import User
 from accounts.permissions import Right, require
-from core import outgoing
+from core import outgoing, sealing
 from core.errors import AppError, Conflict
 from gateway import catalogue, discovery, prices, secrets, snapshots
 from gateway.errors import ProviderError
@@ -104,7 +104,7 @@ def _keep(schema: str, account: ProviderAccount, key: str) -> None:
         if not key:
             ProviderSecret.objects.filter(account=account.pk).delete()
             return
-        sealed = secrets.keyring().seal(key, secrets.place(schema, account.pk))
+        sealed = sealing.seal(key, about=secrets.place(schema, account.pk))
         ProviderSecret.objects.update_or_create(account_id=account.pk, defaults={"sealed": sealed})
 
 
@@ -133,7 +133,7 @@ def _record(action: str, account: ProviderAccount, **facts: bool) -> None:
 
 
 def opened(account: ProviderAccount) -> Provider:
-    """The account as the clients need it, its key open. Raises `SecretUnreadable`."""
+    """The account as the clients need it, its key open. Raises `CannotUnseal`."""
     schema = context.current().schema
     with context.use(context.service(schema)):
         sealed = ProviderSecret.objects.filter(account=account.pk).values_list("sealed", flat=True).first()
@@ -217,19 +217,21 @@ def rotate() -> tuple[int, int]:
 
     Runs under `context.service`. Safe to repeat, and to stop in the middle.
     """
-    schema, ring = context.current().schema, secrets.keyring()
+    schema = context.current().schema
     done = lost = 0
     for pk in ProviderSecret.objects.order_by("pk").values_list("pk", flat=True):
         with transaction.atomic():
             row = ProviderSecret.objects.select_for_update().filter(pk=pk).first()
-            if row is None or secrets.key_id_of(row.sealed) == ring.current:
+            if row is None:
                 continue
-            here = secrets.place(schema, row.pk)
             try:
-                row.sealed = ring.seal(ring.open(row.sealed, here), here)
-            except secrets.SecretUnreadable:
+                fresh = sealing.sealed_anew(row.sealed, about=secrets.place(schema, row.pk))
+            except sealing.CannotUnseal:
                 lost += 1
                 continue
+            if fresh is None:
+                continue
+            row.sealed = fresh
             row.save(update_fields=["sealed", "changed_at"])
             done += 1
     return done, lost

@@ -19,6 +19,7 @@ from django.core.cache import cache
 from django.db import connection, connections, transaction
 from redis.exceptions import RedisError
 
+from core import sealing
 from gateway import budgets, secrets
 from gateway.budgets import Line
 from gateway.models import Budget, CatalogueModel, ProviderAccount, ProviderSecret
@@ -184,10 +185,10 @@ def name_of(schema: str, account: ProviderAccount) -> str:
 
 
 def provider_of(schema: str, account: ProviderAccount, sealed: str, models: tuple[str, ...] = ()) -> Provider:
-    """The account with its key open. Raises `SecretUnreadable`."""
+    """The account with its key open. Raises `CannotUnseal`."""
     from django.conf import settings
 
-    key = secrets.keyring().open(sealed, secrets.place(schema, account.pk)) if sealed else ""
+    key = sealing.unseal(sealed, about=secrets.place(schema, account.pk)) if sealed else ""
     locality: Locality = "local" if account.locality == "local" else "cloud"
     wire: Wire = account.wire  # type: ignore[assignment]
     private = account.local_network or settings.CLOISON_ALLOW_LOCAL_PROVIDERS
@@ -199,7 +200,7 @@ def provider_of(schema: str, account: ProviderAccount, sealed: str, models: tupl
 def _provider(schema: str, account: ProviderAccount, sealed: str, models: tuple[str, ...]) -> Provider | None:
     try:
         return provider_of(schema, account, sealed, models)
-    except secrets.SecretUnreadable:
+    except sealing.CannotUnseal:
         logger.warning("a provider's key cannot be read", extra={"account": str(account.public_id)})
         return None
 
