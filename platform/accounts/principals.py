@@ -37,10 +37,12 @@ async def resolve(request: HttpRequest) -> None:
     session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     caller.enter_agent(request.headers.get("User-Agent", ""))
     request.session = SessionStore(None)
-    said = credential if credential is not None else session_key
-    if said is None:
+    if credential is not None:
+        key = memory.key(schema, "bearer", credential)
+    elif session_key is not None:
+        key = memory.key(schema, "session", session_key)
+    else:
         return _enter(request, None, bearer=False)
-    key = memory.key(schema, said)
     found = memory.find(key)
     request.remembered = Remembered(key, found)  # type: ignore[attr-defined]
     if found is None:

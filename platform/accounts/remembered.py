@@ -68,8 +68,9 @@ class Memory:
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
 
     @staticmethod
-    def key(schema: str, credential: str) -> bytes:
-        return hashlib.sha256(f"{schema}\0{credential}".encode()).digest()
+    def key(schema: str, way: str, credential: str) -> bytes:
+        """`way` keeps what came as a bearer from counting as a session, and the other way round."""
+        return hashlib.sha256(f"{schema}\0{way}\0{credential}".encode("utf-8", "surrogatepass")).digest()
 
     def find(self, key: bytes) -> Entry | None:
         """What is remembered, with a person of the caller's own to change; it holds only for the same stamps."""

@@ -124,14 +124,23 @@ async def test_a_request_that_changes_its_person_changes_nobody_elses(acme: Hous
     http = client(acme.person("member"))
     for _ in range(4):
         await me(http)
-    key = Memory.key(acme.schema, acme.person("member").token)
-    entry = principals.memory.find(principals.memory.key(acme.schema, http.headers["authorization"][7:])) or None
+    entry = principals.memory.find(Memory.key(acme.schema, "bearer", http.headers["authorization"][7:]))
     assert entry is not None and entry.identity is not None
 
     entry.identity.user.first_name = "Changed"
 
     assert (await me(http)).json()["first_name"] != "Changed"
-    assert key
+
+
+async def test_a_token_remembered_as_a_bearer_is_no_session(acme: House) -> None:
+    http = client(acme.person("member"))
+    for _ in range(4):
+        await me(http)
+    token = http.headers.pop("authorization")[7:]
+
+    as_cookie = await http.get("/api/v1/me/", headers={"cookie": f"sessionid={token}"})
+
+    assert as_cookie.status_code == 401
 
 
 async def test_without_redis_nothing_remembered_counts(acme: House, reads: list[str], settings: Any) -> None:
