@@ -145,7 +145,7 @@ def attack_names() -> list[str]:
 
 
 @pytest.mark.parametrize("name", attack_names())
-def test_injected_sql_reads_and_changes_nothing_of_others(
+def test_case_9_injected_sql_reads_and_changes_nothing_of_others(
     name: str, people: tuple[Actor, Actor, Actor], owner: psycopg.Connection
 ) -> None:
     member, _member2, other = people
@@ -170,7 +170,7 @@ def test_injected_sql_reads_and_changes_nothing_of_others(
         assert [c.title for c in Conversation.objects.all()] == [f"own {member.house.canary}"]
 
 
-def test_the_vulnerable_view_works_for_its_own_actor(people: tuple[Actor, Actor, Actor]) -> None:
+def test_case_9_the_vulnerable_view_works_for_its_own_actor(people: tuple[Actor, Actor, Actor]) -> None:
     member, _member2, _other = people
 
     assert member.house.canary in vulnerable(member, "own")
