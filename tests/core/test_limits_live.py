@@ -31,6 +31,7 @@ def strict(live: Live, tmp_path: Path) -> Iterator[Live]:
             link.delete(key)
     port, log = free_port(), tmp_path / "strict.log"
     figures = {"CLOISON_RATE_PER_MINUTE": "60", "CLOISON_RATE_BURST": "100", "CLOISON_SOCKETS_PER_USER": "10"}
+    figures["CLOISON_LIMITER_TIMEOUT_MS"] = "500"  # A machine that stalls must not make this process decide by itself.
     process = start_process("serve", "--port", str(port), log=log, CLOISON_DB_POOL="4", **figures)
     try:
         wait_for_port(port, process, log)
