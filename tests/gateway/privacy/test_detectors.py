@@ -69,6 +69,19 @@ def test_the_labelled_set_is_what_its_script_drew() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "[[sim tokens=40 itl=50]]",
+        "hello tokens=4 fault=disconnect fault_at=3",
+        "token mode=fast retries=3",
+        "ttft=200 itl=20 tokens=100",
+    ],
+)
+def test_settings_beside_the_word_token_are_no_secrets(text: str) -> None:
+    assert all(found.weight < DEFAULT.threshold for found in detect(text))
+
+
+@pytest.mark.parametrize(
     ("text", "kind", "value"),
     [
         ("écris à jean [at] exemple [point] fr vite", "email", "jean [at] exemple [point] fr"),
