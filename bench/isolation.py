@@ -89,8 +89,8 @@ def fill(schema: str, link: Any) -> None:
     """Two hundred conversations of fifty messages, for two people."""
     link.execute(f"SET search_path = {schema}, public")
     link.execute(
-        "INSERT INTO conversations_conversation (public_id, title, created_at, active_at, owner_id)"
-        " SELECT uuidv7(), 'about ' || n, now(), now(), 3 + n % 2 FROM generate_series(1, 200) n"
+        "INSERT INTO conversations_conversation (public_id, title, created_at, active_at, owner_id, privacy_outcome, vault)"
+        " SELECT uuidv7(), 'about ' || n, now(), now(), 3 + n % 2, 'allow', '{}' FROM generate_series(1, 200) n"
     )
     link.execute(
         "INSERT INTO conversations_message (public_id, role, content, citations, created_at, conversation_id)"
@@ -98,8 +98,8 @@ def fill(schema: str, link: Any) -> None:
         " FROM conversations_conversation c, generate_series(1, 50)"
     )
     link.execute(
-        "INSERT INTO documents_folder (public_id, name, visibility, created_at, owner_id)"
-        " SELECT uuidv7(), 'folder ' || n, 'private', now(), 3 + n % 2 FROM generate_series(1, 40) n"
+        "INSERT INTO documents_folder (public_id, name, visibility, created_at, owner_id, readers, writers)"
+        " SELECT uuidv7(), 'folder ' || n, 'private', now(), 3 + n % 2, '{}', '{}' FROM generate_series(1, 40) n"
     )
     link.execute("ANALYZE")
 
