@@ -1,5 +1,8 @@
 """What every provider's wire has in common: opening the stream, repeating, silence, pieces of text, errors."""
 
+# Longer than our modules are: a stream's opening, its pieces and its errors decide together whether it may be asked for
+# again, and read apart none of them tells the rule.
+
 from __future__ import annotations
 
 import asyncio
