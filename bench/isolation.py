@@ -1,18 +1,19 @@
-"""What the walls cost: the same request of ten milliseconds with them and without, in interleaved rounds.
+"""What the walls cost: the same request of ten milliseconds with them and without, in turns of twenty requests.
 
 A request asks six questions (the page of conversations, one of them, its messages, folders, documents, the person) and
 spends the rest of its ten milliseconds as Python does. Both sides use a pool and give the connection back after it.
 
-    without    a superuser's login, for whom no policy counts, and Django's own engine
-    with       the web's login, the signed context, its role, forced row level security, DISCARD ALL
+    without    a superuser's login, for whom no policy counts, and Django's own engine with its metrics
+    with       the web's login, the signed context, its role, forced row level security, connections wiped after use
 
-    python -m bench.isolation [--rounds 5] [--requests 400]
+The overhead is the median, over all turns, of one side's median to that of the other side beside it.
+
+    python -m bench.isolation [--turns 40]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 from bench.kit.stats import percentile, spread, table
 
 REQUEST_MS = 10.0
+TURN = 20  # requests
 SIDES = ("without", "with")
 
 
@@ -33,7 +35,7 @@ def setup(side: str) -> Any:
         from config import environment
 
         plain = environment.database(os.environ["BENCH_SUPERUSER_URL"])
-        plain["ENGINE"] = "django.db.backends.postgresql"
+        plain["ENGINE"] = settings.ORIGINAL_BACKEND  # Counting queries is no part of the walls.
         plain["OPTIONS"] |= {
             "pool": {"min_size": 1, "max_size": 4},
             "options": f"-c search_path={os.environ['BENCH_SCHEMA']},ext",
@@ -49,7 +51,8 @@ def setup(side: str) -> Any:
     return context
 
 
-def child(side: str, requests: int, filler_ms: float) -> dict[str, float]:
+def child(side: str) -> None:
+    """Answer each line `REQUESTS FILLER_MS` with the median of so many requests, in milliseconds."""
     context = setup(side)
     from django.db import connections
 
@@ -68,7 +71,7 @@ def child(side: str, requests: int, filler_ms: float) -> dict[str, float]:
         seen += len(list(Document.objects.visible_to(user)[:50]))
         return seen + (User.objects.get(pk=3).pk or 0)
 
-    def request() -> float:
+    def request(filler_ms: float) -> float:
         begun = time.perf_counter()
         with context.use(here):
             seen = ask()
@@ -80,9 +83,30 @@ def child(side: str, requests: int, filler_ms: float) -> dict[str, float]:
         return (time.perf_counter() - begun) * 1000
 
     for _ in range(50):
-        request()
-    walls = sorted(request() for _ in range(requests))
-    return {"p50": percentile(walls, 0.5), "p95": percentile(walls, 0.95)}
+        request(0)
+    for line in sys.stdin:
+        requests, filler = line.split()
+        print(percentile(sorted(request(float(filler)) for _ in range(int(requests))), 0.5), flush=True)
+
+
+class Side:
+    """A process that asks as one side does."""
+
+    def __init__(self, side: str, environment: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "bench.isolation", "--child", side]
+        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def take(self, filler_ms: float) -> float:
+        """The median of one turn's requests, in milliseconds."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{TURN} {filler_ms}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def end(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(10)
 
 
 def fill(schema: str, link: Any) -> None:
@@ -93,8 +117,8 @@ def fill(schema: str, link: Any) -> None:
         " SELECT uuidv7(), 'about ' || n, now(), now(), 3 + n % 2, 'allow', '{}' FROM generate_series(1, 200) n"
     )
     link.execute(
-        "INSERT INTO conversations_message (public_id, role, content, citations, created_at, conversation_id)"
-        " SELECT uuidv7(), 'user', repeat('word ', 40), '[]', now(), c.id"
+        "INSERT INTO conversations_message (public_id, role, content, citations, created_at, conversation_id, owner_id)"
+        " SELECT uuidv7(), 'user', repeat('word ', 40), '[]', now(), c.id, c.owner_id"
         " FROM conversations_conversation c, generate_series(1, 50)"
     )
     link.execute(
@@ -106,12 +130,11 @@ def fill(schema: str, link: Any) -> None:
 
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--rounds", type=int, default=5)
-    made.add_argument("--requests", type=int, default=400)
-    made.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    made.add_argument("--turns", type=int, default=40)
+    made.add_argument("--child", help=argparse.SUPPRESS)
     args = made.parse_args()
     if args.child:
-        print(json.dumps(child(args.child[0], args.requests, float(args.child[1]))))
+        child(args.child)
         return
     from tests import cluster  # First: it names the settings and puts platform/ in reach.
 
@@ -133,34 +156,20 @@ def main() -> None:
         BENCH_SUPERUSER_URL=superuser, BENCH_SCHEMA=schema, PYTHONWARNINGS="ignore", CLOISON_LOG_LEVEL="ERROR"
     )
 
-    def measure(side: str, filler: float) -> dict[str, float]:
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.isolation", "--child", side, str(filler), "--requests", str(args.requests)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stderr[-2000:])
-        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
-
-    filler = max(0.0, REQUEST_MS - measure("without", 0.0)["p50"])
+    sides = {side: Side(side, environment) for side in SIDES}
+    filler = max(0.0, REQUEST_MS - min(sides["without"].take(0.0) for _ in range(5)))
     found: dict[str, list[float]] = {side: [] for side in SIDES}
-    for _ in range(args.rounds):
+    for _ in range(args.turns):
         for side in SIDES:
-            found[side].append(measure(side, filler)["p50"])
-    base = spread(found["without"])["median"]
+            found[side].append(sides[side].take(filler))
+    for each in sides.values():
+        each.end()
+    ratios = [after / before for before, after in zip(found["without"], found["with"], strict=True)]
     rows: list[dict[str, object]] = []
     for side, figures in found.items():
         wall = spread(figures)
-        rows.append(
-            {
-                "side": side,
-                "p50 ms": f"{wall['median']:.2f} ({wall['min']:.2f}–{wall['max']:.2f})",
-                "overhead": f"{(wall['median'] / base - 1) * 100:+.1f} %",
-            }
-        )
+        overhead = spread([0.0] if side == "without" else [(ratio - 1) * 100 for ratio in ratios])["median"]
+        rows.append({"side": side, "p50 ms": f"{wall['median']:.2f} (best {wall['min']:.2f})", "overhead": f"{overhead:+.1f} %"})
     print(table(rows))
     cluster.stop()
 

@@ -44,7 +44,7 @@ def statements(owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> It
         text = log.read_bytes()[place:].decode(errors="replace")
         place += len(text.encode())
         # The pool wipes each connection that comes back, used or not; a connection that is gone is no statement.
-        noise = ("DISCARD ALL", "could not receive data from client: Connection reset by peer")
+        noise = ("DISCARD SEQUENCES", "could not receive data from client: Connection reset by peer")
         return [line for line in text.splitlines() if f"app={APP} " in line and not line.endswith(noise)]
 
     yield look

@@ -15,7 +15,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from celery import current_app
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 
 from assistants.conversations.models import Conversation
@@ -228,3 +228,29 @@ def test_case_24_no_page_of_the_operator_opens_a_tenants_content(acme: House, ow
     ):
         assert client.get(path).status_code == 404
     assert title in acme.person("member").api.get("/api/v1/conversations/").content.decode()  # The rightful reader sees it.
+
+
+def test_a_connection_that_comes_back_is_wiped(acme: House) -> None:
+    """As by DISCARD ALL, but for plans: whatever one request leaves on a connection, the next does not find."""
+    left = "SELECT current_user, current_setting('search_path'), current_setting('app.ctx', true), count(*) FROM pg_locks"
+    left += " WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    with acme.person("member").acting(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (process,) = cursor.fetchone()
+        cursor.execute("PREPARE mine AS SELECT 1")
+        cursor.execute("DECLARE held CURSOR WITH HOLD FOR SELECT 1")
+        cursor.execute("LISTEN something")
+        cursor.execute("SELECT pg_advisory_lock(7), set_config('statement_timeout', '1234', false)")
+    connections.close_all()
+
+    pool = connections["default"].pool
+    taken = [pool.getconn(5) for _ in range(pool.get_stats()["pool_size"])]
+    try:
+        (raw,) = [each for each in taken if each.info.backend_pid == process]
+        assert raw.execute(left).fetchone() == ("cloison_app", '"$user", public', "", 0)
+        assert raw.execute("SELECT current_setting('statement_timeout')").fetchone() == ("30s",)
+        for kept in ("pg_prepared_statements", "pg_cursors", "pg_listening_channels()"):
+            assert raw.execute(f"SELECT count(*) FROM {kept}").fetchone() == (0,), kept
+    finally:
+        for each in taken:
+            pool.putconn(each)

@@ -7,7 +7,7 @@ from typing import Any
 
 from config import environment, redis_urls
 from config.environment import ROOT
-from isolation.pool import discard_all
+from isolation.pool import clean
 
 # Libraries that report home unless told otherwise are told before any of them is imported. ONNX Runtime looks up and
 # calls its maker's collector from native code on Linux since 1.29, where no guard of Python's sees it.
@@ -109,7 +109,7 @@ if DATABASE_URL:
             "min_size": 1,
             "max_size": CLOISON_DB_THREADS,
             "timeout": 10,
-            "reset": discard_all,
+            "reset": clean,
         }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

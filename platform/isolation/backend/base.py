@@ -7,15 +7,16 @@ from typing import Any
 
 from django.utils.asyncio import async_unsafe
 from django_tenants.postgresql_backend import base as django_tenants_base
-from psycopg.pq import TransactionStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from isolation import context
 from isolation.context import Context, ContextSwitch
 
 # Roles and path in one round trip. `pg_temp` comes last, so that no temporary table can stand in for a real one.
 APPLY = (
-    "SELECT set_config('role', %s, false), set_config('search_path', %s, false),"
-    " set_config('app.ctx', %s, false), set_config('app.sig', %s, false)"
+    b"SELECT set_config('role', $1, false), set_config('search_path', $2, false),"
+    b" set_config('app.ctx', $3, false), set_config('app.sig', $4, false)"
 )
 
 
@@ -25,6 +26,7 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
     _made = False
     _applied: Context | None = None
     _fresh_until = 0.0
+    _params: tuple[tuple[str, str], dict[str, Any]] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,16 +70,26 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
         statement, signature, fresh_until = wanted.signed()
         path = f"{wanted.schema}, ext, pg_temp"
         self._applied = None
-        with self.wrap_database_errors, self.connection.cursor() as own:
-            try:
-                own.execute(APPLY, (wanted.role, path, statement, signature))
-            except self.Database.errors.InFailedSqlTransaction:
-                # The transaction is lost already; what follows is its rollback, which needs no context.
-                return
+        # Straight through libpq: a cursor of its own costs as much again as the round trip.
+        link = self.connection.pgconn
+        with self.wrap_database_errors:
+            result = link.exec_params(APPLY, [text.encode() for text in (wanted.role, path, statement, signature)])
+            if result.status != ExecStatus.TUPLES_OK:
+                if link.transaction_status == TransactionStatus.INERROR and begun:
+                    # The transaction is lost already; what follows is its rollback, which needs no context.
+                    return
+                raise error_from_result(result, encoding=self.connection.info.encoding)
         self._applied, self._fresh_until = wanted, fresh_until
 
     def _forget(self) -> None:
         self._applied = None
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Kept, since a pooled connection is asked for every request, and django_prometheus makes a class each time."""
+        wanted = (self.settings_dict["NAME"], self.settings_dict["USER"])
+        if self._params is None or self._params[0] != wanted:
+            self._params = (wanted, super().get_connection_params())
+        return dict(self._params[1])
 
     def init_connection_state(self) -> None:
         self._forget()
