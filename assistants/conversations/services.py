@@ -156,8 +156,8 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
         conversation.title = conversation.title or title_of(text)
         conversation.save(update_fields=["active_at", "title", "assistant"])
     _check_folders(owner, request.get("folders"))
-    message = Message.objects.create(conversation=conversation, parent=last, role=Message.Role.USER, content=text)
-    answer = Message.objects.create(conversation=conversation, parent=message, role=Message.Role.ASSISTANT)
+    message = Message.objects.create(conversation=conversation, owner=owner, parent=last, role=Message.Role.USER, content=text)
+    answer = Message.objects.create(conversation=conversation, owner=owner, parent=message, role=Message.Role.ASSISTANT)
     stored = {name: value for name in ("model", "folders", "assistant", "api_key") if (value := request.get(name)) is not None}
     run = Run.objects.create(
         conversation=conversation,

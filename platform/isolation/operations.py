@@ -114,6 +114,19 @@ class Policy(Operation):
         return f"Policy {self.name} on {self.model}"
 
 
+class DropPolicy(Policy):
+    """The end of a policy that an earlier migration made; the arguments are that policy's."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        super().database_forwards(app_label, schema_editor, to_state, from_state)
+
+    def describe(self) -> str:
+        return f"No policy {self.name} on {self.model}"
+
+
 class TenantSQL(Operation):
     """SQL with the placeholders above, in tenants' schemas, the public one (`only`), or both."""
 

@@ -16,9 +16,10 @@ from typing import Any
 import psycopg
 from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 
 from isolation.context import OWNER_ROLE, PUBLIC
-from isolation.operations import Policy, fill, role_of
+from isolation.operations import DropPolicy, Policy, TenantSQL, fill, role_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +50,60 @@ TABLES = """
     WHERE c.relkind IN ('r', 'p') AND n.nspname = %s ORDER BY 1"""
 
 
-def operations() -> list[tuple[str, Policy]]:
-    """Table and operation of every `Policy` on disk, in the order of the graph. Asks no database."""
+def _operations() -> Iterator[tuple[str, Operation]]:
+    """App label and operation of every migration on disk, in the order of the graph. Asks no database."""
     loader = MigrationLoader(None)
     seen: set[tuple[str, str]] = set()
-    found: list[tuple[str, Policy]] = []
     for leaf in loader.graph.leaf_nodes():
         for key in loader.graph.forwards_plan(leaf):
-            if key in seen:
-                continue
-            seen.add(key)
-            for operation in loader.graph.nodes[key].operations:
-                if isinstance(operation, Policy):
-                    label, _, name = operation.model.rpartition(".")
-                    try:
-                        found.append((apps.get_model(label or key[0], name)._meta.db_table, operation))
-                    except LookupError:
-                        continue  # A later migration removed the model, and its table with it.
+            if key not in seen:
+                seen.add(key)
+                yield from ((key[0], operation) for operation in loader.graph.nodes[key].operations)
+
+
+def operations() -> list[tuple[str, Policy]]:
+    """Table and operation of every `Policy`, in the order of the graph."""
+    found: list[tuple[str, Policy]] = []
+    for app_label, operation in _operations():
+        if isinstance(operation, Policy):
+            label, _, name = operation.model.rpartition(".")
+            try:
+                found.append((apps.get_model(label or app_label, name)._meta.db_table, operation))
+            except LookupError:
+                continue  # A later migration removed the model, and its table with it.
     return found
+
+
+FUNCTION = re.compile(
+    r"CREATE (?:OR REPLACE )?FUNCTION \{schema\}\.(?P<made>\w+)\((?P<head>[^$]*?)AS\s+\$\$(?P<body>.*?)\$\$"
+    r"|DROP FUNCTION (?:IF EXISTS )?\{schema\}\.(?P<gone>\w+)",
+    re.DOTALL,
+)
+FUNCTIONS = """
+    SELECT p.proname, p.prosrc, p.prosecdef FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = %s"""
+
+
+def functions(schema: str) -> dict[str, tuple[str, bool]]:
+    """The functions that the migrations leave in `schema`: name → (body, whether it runs as its owner)."""
+    found: dict[str, tuple[str, bool]] = {}
+    for _label, operation in _operations():
+        if not isinstance(operation, TenantSQL) or (operation.only and (operation.only == "public") != (schema == PUBLIC)):
+            continue
+        for match in FUNCTION.finditer(operation.forward):
+            if match["gone"]:
+                found.pop(match["gone"], None)
+            else:
+                found[match["made"]] = fill(match["body"], schema), "SECURITY DEFINER" in match["head"]
+    return found
+
+
+def changed_functions(cursor: Any, schema: str) -> Iterator[str]:
+    """The functions of `schema` that are missing, changed, or that no migration makes. Policies call some of them."""
+    cursor.execute(FUNCTIONS, (schema,))
+    have = {name: (body, definer) for name, body, definer in cursor.fetchall()}
+    wanted = functions(schema)
+    yield from (f"{schema}.{name}" for name in sorted(wanted.keys() | have.keys()) if wanted.get(name) != have.get(name))
 
 
 def expected(schema: str, tables: set[str], stated: list[tuple[str, Policy]]) -> dict[tuple[str, str], Stated]:
@@ -81,6 +118,9 @@ def expected(schema: str, tables: set[str], stated: list[tuple[str, Policy]]) ->
         using = "" if each.command == "INSERT" else fill(each.using, schema)
         check = fill(each.check or each.using, schema) if each.command == "INSERT" or each.check is not None else ""
         role = role_of(each.role, schema)
+        if isinstance(each, DropPolicy):
+            del found[table, each.name]
+            continue
         found[table, each.name] = Stated(table, each.name, each.command, role, True, using, check)
     return found
 

@@ -159,7 +159,8 @@ def _guard(cursor: Any) -> list[Finding]:
         if (
             have is None
             or have[0] != source
-            or (name == "ctx" and not (have[1] and "search_path=pg_catalog" in have[2] and have[3] == guard.GUARD_ROLE))
+            or "search_path=pg_catalog" not in have[2]
+            or (name != "lock_new_table" and not (have[1] and have[3] == guard.GUARD_ROLE))
         ):
             wrong.append(f"guard.{name}")
     found = _listed(section, _("a guard function that was changed or is missing"), wrong)
@@ -189,6 +190,11 @@ def _policies(cursor: Any, schema: str, migrator: str) -> list[Finding]:
         except psycopg.Error as error:
             why = str(error).splitlines()[0]
             found.append(Finding(section, _("the migrations' policies cannot be made on copies"), schema, why, held=False))
+    found += _listed(
+        section,
+        _("a function that was changed, is missing or that no migration makes"),
+        list(stated.changed_functions(cursor, schema)),
+    )
     wrong = list(stated.differences(cursor, schema, printed))
     if not wrong:
         return found + _listed(section, _("a policy that differs"), [])

@@ -45,8 +45,9 @@ def private(acme: House) -> Conversation:
     owner = acme.person("member2")
     with owner.acting():
         conversation = Conversation.objects.create(owner=owner.user, title=f"{WORDS}, title")
-        question = Message.objects.create(conversation=conversation, role="user", content=f"{WORDS}, question")
-        answer = Message.objects.create(conversation=conversation, parent=question, role="assistant", content=f"{WORDS}, answer")
+        said = {"conversation": conversation, "owner": owner.user}
+        question = Message.objects.create(**said, role="user", content=f"{WORDS}, question")
+        answer = Message.objects.create(**said, parent=question, role="assistant", content=f"{WORDS}, answer")
         Run.objects.create(conversation=conversation, owner=owner.user, question=question, answer=answer, status="completed")
     return conversation
 
@@ -181,7 +182,8 @@ def test_case_21_leave_to_read_lets_no_query_write(
             found = model.objects.all()
             assert found._raw_delete(found.db) == 0
         for wrong in (
-            lambda: Message.objects.create(conversation=private, role="user", content="planted"),
+            lambda: Message.objects.create(conversation=private, owner=subject.user, role="user", content="planted"),
+            lambda: Message.objects.create(conversation=private, owner=reader.user, role="user", content="planted"),
             lambda: Conversation.objects.create(owner=subject.user, title="planted"),
             lambda: Run.objects.create(
                 conversation=private,

@@ -25,7 +25,7 @@ from tests.people import Actor, House
 def talk(actor: Actor, text: str) -> Conversation:
     with actor.acting():
         conversation = Conversation.objects.create(owner=actor.user, title=text)
-        Message.objects.create(conversation=conversation, role="user", content=text)
+        Message.objects.create(conversation=conversation, owner=actor.user, role="user", content=text)
         return conversation
 
 
@@ -196,8 +196,11 @@ def test_a_message_cannot_be_attached_to_anothers_conversation(
     ).fetchone()
     assert theirs
 
-    with member.acting(), pytest.raises(DatabaseError, match="row-level security"):
-        Message.objects.create(conversation_id=theirs[0], role="user", content="planted")
+    with member.acting():
+        with pytest.raises(DatabaseError, match="row-level security"):
+            Message.objects.create(conversation_id=theirs[0], owner=member2.user, role="user", content="planted")
+        with pytest.raises(DatabaseError, match="foreign key"):
+            Message.objects.create(conversation_id=theirs[0], owner=member.user, role="user", content="planted")
 
 
 def test_the_tenant_cannot_change_inside_a_transaction(people: tuple[Actor, Actor, Actor]) -> None:

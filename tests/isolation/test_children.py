@@ -25,8 +25,10 @@ def things(actor: Actor, name: str) -> Keys:
         folder = services.create_folder(owner=actor.user, name=name)
         document = add(actor, f"{name}: the heron waits.", f"{name}.txt", folder)
         conversation = Conversation.objects.create(owner=actor.user, title=name)
-        question = Message.objects.create(conversation=conversation, role="user", content=name)
-        answer = Message.objects.create(conversation=conversation, parent=question, role="assistant", content=name)
+        question = Message.objects.create(conversation=conversation, owner=actor.user, role="user", content=name)
+        answer = Message.objects.create(
+            conversation=conversation, owner=actor.user, parent=question, role="assistant", content=name
+        )
         return {
             "folder": folder.pk,
             "document": document.pk,
@@ -67,8 +69,8 @@ DOCUMENT_GRANT = (
     " VALUES (gen_random_uuid(), 'user:{me}', 'read', now(), {document})"
 )
 MESSAGE = (
-    "INSERT INTO conversations_message (public_id, conversation_id, parent_id, role, content, citations, created_at)"
-    " VALUES (gen_random_uuid(), {conversation}, {parent}, 'user', 'planted', '[]', now())"
+    "INSERT INTO conversations_message (public_id, conversation_id, parent_id, owner_id, role, content, citations, created_at)"
+    " VALUES (gen_random_uuid(), {conversation}, {parent}, {owner}, 'user', 'planted', '[]', now())"
 )
 RUN = (
     "INSERT INTO conversations_run (public_id, conversation_id, owner_id, question_id, answer_id, status, request, host, routing,"
@@ -95,6 +97,8 @@ ATTACHED: dict[str, tuple[str, tuple[str, ...]]] = {
     "a vector that lies about its folder": (VECTOR, ("folder",)),
     "a posting of their document": (POSTING, ("document",)),
     "a message in their conversation": (MESSAGE, ("conversation", "parent")),
+    "a message in their conversation and name": (MESSAGE, ("conversation", "parent", "owner")),
+    "a message in their name": (MESSAGE, ("owner",)),
     "a message under one of theirs": (MESSAGE, ("parent",)),
     "a run in their conversation": (RUN, ("conversation", "question", "answer")),
     "a run about their question": (RUN, ("question",)),

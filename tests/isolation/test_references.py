@@ -80,8 +80,10 @@ def belongings(actor: Actor, words: str) -> dict[str, str]:
     with actor.acting():
         folder = services.create_folder(owner=actor.user, name=words)
         conversation = Conversation.objects.create(owner=actor.user, title=words)
-        question = Message.objects.create(conversation=conversation, role="user", content=words)
-        answer = Message.objects.create(conversation=conversation, parent=question, role="assistant", content=words)
+        question = Message.objects.create(conversation=conversation, owner=actor.user, role="user", content=words)
+        answer = Message.objects.create(
+            conversation=conversation, owner=actor.user, parent=question, role="assistant", content=words
+        )
         Run.objects.create(
             conversation=conversation,
             owner=actor.user,

@@ -9,8 +9,6 @@ from isolation import guard, verification
 from tests import cluster
 from tests.people import House
 
-CTX = next(body for name, body in verification.WRITTEN.findall(guard.DATABASE) if name == "here")
-
 # What is opened, how it is closed again, and a word of the finding.
 OPENED = {
     "policy dropped": (
@@ -68,9 +66,15 @@ OPENED = {
         "REVOKE cloison_owner FROM {s}",
         "cloison_owner by cloison_app through {s}",
     ),
+    "a policy's function lets everybody in": (
+        "CREATE OR REPLACE FUNCTION {s}.readable_people() RETURNS bigint[] LANGUAGE sql STABLE AS"
+        " $$ SELECT array_agg(id) FROM {s}.accounts_user $$",
+        "{function}",
+        "{s}.readable_people",
+    ),
     "guard always says yes": (
         "CREATE OR REPLACE FUNCTION guard.here(t text) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT true $$",
-        f"CREATE OR REPLACE FUNCTION guard.here(t text) RETURNS boolean LANGUAGE sql STABLE AS $${CTX}$$",
+        guard.said("here", "t text", "boolean", "true", otherwise="false"),
         "guard.here",
     ),
 }
@@ -114,8 +118,11 @@ def test_each_hole_is_found(opened: str, acme: House, owner: psycopg.Connection)
     assert row
     policy, command, using, check, role = row
     restore = f"CREATE POLICY {policy} ON {acme.schema}.conversations_conversation FOR {command} TO {role} USING ({using})"
+    function = owner.execute(f"SELECT pg_get_functiondef('{acme.schema}.readable_people'::regproc)").fetchone()
+    assert function
     names = {
         "s": acme.schema,
+        "function": function[0],
         "t": f"{acme.schema}.conversations_conversation",
         "short": f"{acme.schema}.conversations_conversation",
         "policy": policy,
