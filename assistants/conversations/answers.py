@@ -85,6 +85,12 @@ class Routed:
         model = others[0] if others else self.decision.model
         return replace(self, decision=replace(self.decision, model=model, reasons=(*self.decision.reasons, event.reason)))
 
+    def trace(self) -> dict[str, Any]:
+        """What is kept of the decision for administrators: codes, nothing of what was said."""
+        told = self.as_json()
+        kept: dict[str, Any] = {name: told[name] for name in ("reasons", "difficulty") if name in told}
+        return {**kept, "fallbacks": [model.id for model in self.decision.fallbacks]}
+
     def as_json(self) -> dict[str, Any]:
         model = self.decision.model
         difficulty = self.decision.difficulty
@@ -241,7 +247,10 @@ class AnswerService:
         text: list[str] = []
         grounded: bool | None = None
         decision, restorer = prepared.decision, prepared.restorer
-        meter = await self.accounting.open(prepared.request, decision.model, prepared.routed.route, _caller(turn))
+        meter = await self.accounting.open(
+            prepared.request, decision.model, prepared.routed.route, _caller(turn), decision.fallbacks
+        )
+        meter.trace = prepared.routed.trace()
         stream = self.router.stream(prepared.request, decision)
         try:
             async for event in stream:
@@ -253,7 +262,7 @@ class AnswerService:
                             yield Delta(shown)
                     case Rerouted():
                         routed = prepared.routed.by(event)
-                        meter.model, meter.route = routed.decision.model, routed.route
+                        meter.rerouted(event, routed.decision.model, routed.route)
                         yield routed
                     case Usage():
                         cost, currency = meter.cost()

@@ -28,7 +28,7 @@ from assistants.conversations.rendering import render_answer, source_url
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
 from documents.models import Folder
-from gateway import access, catalogue
+from gateway import access, catalogue, reasons
 
 RECENT = 50  # conversations in the sidebar
 PAGE = 50  # messages on one page
@@ -50,57 +50,6 @@ ERROR_TEXTS: dict[str, str | Promise] = {
     "not_found": gettext_lazy("This conversation does not exist any more."),
     "unavailable": gettext_lazy("The server cannot take messages at the moment."),
 }
-REASON_TEXTS: dict[str, str | Promise] = {
-    "named": gettext_lazy("You or the assistant named this model."),
-    "default_model": gettext_lazy("It is the model set for this installation."),
-    "only_model": gettext_lazy("It is the only model connected."),
-    "first_model": gettext_lazy("It is the first of the connected models."),
-    "builtin_only": gettext_lazy("No model is connected: the built-in demonstration model quotes your documents."),
-    "builtin_named": gettext_lazy("The built-in demonstration model was chosen."),
-    "no_permitted_model": gettext_lazy("No permitted model answers."),
-    "pinned": gettext_lazy("Your organisation set this model."),
-    "cheapest": gettext_lazy("It is the cheapest model that is able."),
-    "fastest": gettext_lazy("It is the model that answers fastest."),
-    "auto_easy": gettext_lazy("The question looks simple: a modest model answers."),
-    "auto_hard": gettext_lazy("The question looks hard: an able model answers."),
-    "builtin_last": gettext_lazy("No other model answers: the built-in one quotes your documents."),
-    "filtered_privacy": gettext_lazy("Models outside were left out: the turn holds personal data."),
-    "filtered_health": gettext_lazy("A model that is down was left out."),
-    "filtered_budget": gettext_lazy("A model beyond the budget was left out."),
-    "filtered_window": gettext_lazy("A model that reads less was left out."),
-    "filtered_ability": gettext_lazy("A model that cannot do this was left out."),
-    "provider_unavailable": gettext_lazy("Another model failed, and this one took over."),
-    "provider_timeout": gettext_lazy("Another model was silent, and this one took over."),
-}
-
-
-KIND_TEXTS: dict[str, str | Promise] = {
-    "email": gettext_lazy("an e-mail address"),
-    "phone": gettext_lazy("a phone number"),
-    "card": gettext_lazy("a bank card"),
-    "iban": gettext_lazy("a bank account"),
-    "nir": gettext_lazy("a social security number"),
-    "secret": gettext_lazy("a key or password"),
-    "value": gettext_lazy("a confidential value"),
-    "name": gettext_lazy("a name"),
-}
-PART_TEXTS: dict[str, str | Promise] = {
-    "message": gettext_lazy("The message holds %(what)s."),
-    "history": gettext_lazy("The conversation holds %(what)s."),
-    "passage": gettext_lazy("A passage found holds %(what)s."),
-    "instructions": gettext_lazy("The assistant's instructions hold %(what)s."),
-}
-PRIVACY_TEXTS = {f"{kind}:{part}" for kind in KIND_TEXTS for part in PART_TEXTS}
-
-
-def reason_text(code: str) -> str:
-    """A sentence for a reason's code; "" where there is none."""
-    if code in REASON_TEXTS:
-        return str(REASON_TEXTS[code])
-    kind, _colon, part = code.partition(":")
-    if part not in PART_TEXTS:
-        return ""
-    return str(PART_TEXTS[part]) % {"what": KIND_TEXTS.get(kind, gettext_lazy("something confidential"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +86,7 @@ class Shown:
     @property
     def reasons(self) -> list[str]:
         codes = self.run.routing.get("reasons", []) if self.run else []
-        return [text for code in codes if (text := reason_text(code))]
+        return [text for code in codes if (text := reasons.text_of(code))]
 
     @property
     def error_words(self) -> str:
@@ -183,7 +132,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "model": next(iter(access.usable(catalogue.available())), None),
         "draft": request.GET.get("draft", "")[:LONGEST_DRAFT],
         "error_texts": ERROR_TEXTS,
-        "reason_texts": REASON_TEXTS | {code: reason_text(code) for code in sorted(PRIVACY_TEXTS)},
+        "reason_texts": reasons.every_text(),
         **more,
     }
     return render(request, "conversations/chat.html", context)

@@ -9,13 +9,15 @@ from django import forms
 from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts import grants
 from accounts.console import Block, ConsoleAdmin, ConsoleForm, ReadOnlyAdmin, operator_site, tenant_site
 from accounts.models import User
 from accounts.permissions import Right, allows
-from gateway import budget_subjects, budgets, usage
+from gateway import budget_subjects, budgets, reasons, usage
 from gateway.models import Budget, BudgetPeriod, UsageRecord
 
 TIMES = ["latency_ms", "first_token_ms", "outcome"]
@@ -140,8 +142,8 @@ class UsageAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "who", "model", "route", "input_tokens", "output_tokens", "cost", "currency", "outcome"]
     list_filter = ["route", "outcome", "model"]
     date_hierarchy = "created_at"
-    fields = ["created_at", "who", "model", "route", "input_tokens", "output_tokens", "cost", "currency", *TIMES]
-    readonly_fields = ["who"]
+    fields = ["created_at", "who", "model", "route", "input_tokens", "output_tokens", "cost", "currency", *TIMES, "decision"]
+    readonly_fields = ["who", "decision"]
     show_full_result_count = False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -154,6 +156,20 @@ class UsageAdmin(ReadOnlyAdmin):
             row.named = found.label if found else "—"
         changes.result_list = rows
         return changes
+
+    @admin.display(description=_("decision"))
+    def decision(self, record: UsageRecord) -> SafeString | str:
+        """Why this model answered, in the order in which it was decided."""
+        trace = record.trace
+        lines = [reasons.text_of(code) or code for code in trace.get("reasons", ())]
+        if "difficulty" in trace:
+            lines.append(_("Difficulty of the question: %(score)s of 1.") % {"score": trace["difficulty"]})
+        for each in trace.get("rerouted", ()):
+            why = reasons.text_of(each["reason"]) or each["reason"]
+            lines.append(f"{each['from']} → {each['to']}: {why}")
+        if trace.get("fallbacks"):
+            lines.append(_("Next in line: %(models)s.") % {"models": ", ".join(trace["fallbacks"])})
+        return format_html_join("", "<p>{}</p>", ((line,) for line in lines)) or "—"
 
     @admin.display(description=_("person"), ordering="user")
     def who(self, record: Any) -> str:

@@ -12,12 +12,15 @@ import asyncio
 import ipaddress
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import urlsplit
 
-from gateway import discovery, prices, snapshots
+from asgiref.sync import async_to_sync
+
+from gateway import discovery, health, prices, snapshots
 from gateway.errors import NoPermittedModel, ProviderError, ProviderUnavailable
 from gateway.types import Locality, ModelInfo, Provider, Wire
 
@@ -142,14 +145,20 @@ def title_of(model: ModelInfo) -> str:
     return model.name
 
 
-def health(model: ModelInfo) -> Health:
-    """What its provider answered when it was last asked for its list."""
+def healths(models: Sequence[ModelInfo]) -> dict[str, Health]:
+    """By model's id: whether its provider's circuit is open, or else what it answered when it was last asked for its list."""
+    named = {provider.name: provider for provider in providers()}
+    keys = {model.id: health.key_of(named[model.provider]) for model in models if model.provider in named}
+    shut = async_to_sync(health.common().shut)(tuple(set(keys.values())))
+    return {model.id: "down" if keys.get(model.id) in shut else _listed_as(model, named) for model in models}
+
+
+def _listed_as(model: ModelInfo, named: Mapping[str, Provider]) -> Health:
     if model.provider == BUILTIN:
         return "ok"
-    for provider in providers():
-        if provider.name == model.provider and (known := _listed.get((provider.base, provider.key))):
-            return "down" if known.error else "ok"
-    return "unknown"
+    provider = named.get(model.provider)
+    known = _listed.get((provider.base, provider.key)) if provider else None
+    return "unknown" if known is None else "down" if known.error else "ok"
 
 
 def available() -> tuple[ModelInfo, ...]:

@@ -39,6 +39,8 @@ class UsageRecord(models.Model):
     latency_ms = models.PositiveIntegerField(_("latency, ms"))
     first_token_ms = models.PositiveIntegerField(_("first token, ms"), null=True)
     outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome)
+    # Codes and ids only, nothing of what was said: reasons, difficulty, privacy findings by kind, who took over and why.
+    trace = models.JSONField(_("decision"), default=dict)
     created_at = models.DateTimeField(_("when"), auto_now_add=True)
 
     class Meta:

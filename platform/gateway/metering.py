@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -19,7 +20,7 @@ from core.ids import uuid7
 from gateway import budgets, tokens
 from gateway.budgets import Call, Reservation
 from gateway.models import UsageRecord
-from gateway.types import ChatEvent, ChatRequest, Finish, ModelInfo, TextDelta, Usage
+from gateway.types import ChatEvent, ChatRequest, Finish, ModelInfo, Rerouted, TextDelta, Usage
 from isolation import context, in_thread
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,13 @@ class Meter:
     usage: Usage | None = None
     outcome: str = UsageRecord.Outcome.STOPPED
     closed: bool = False
+    trace: dict[str, Any] = field(default_factory=dict)
+    """Why this model: what the record keeps of the decision."""
+
+    def rerouted(self, event: Rerouted, model: ModelInfo, route: str) -> None:
+        """Another model answers from here on, and is paid for."""
+        self.model, self.route = model, route
+        self.trace.setdefault("rerouted", []).append({"from": event.origin, "to": event.to, "reason": event.reason})
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -140,6 +148,7 @@ class Meter:
             latency_ms=round((now - self.begun) * 1000),
             first_token_ms=None if self.first is None else round((self.first - self.begun) * 1000),
             outcome=self.outcome,
+            trace=self.trace,
         )
 
     async def close(self) -> None:
@@ -171,15 +180,20 @@ class Accounting:
 
     clock: Callable[[], float] = field(default=time.perf_counter)
 
-    async def open(self, request: ChatRequest, model: ModelInfo, route: str, caller: Caller) -> Meter:
-        """Reserve what the request may take. Raises `BudgetExceeded`, with nothing held."""
+    async def open(
+        self, request: ChatRequest, model: ModelInfo, route: str, caller: Caller, others: Sequence[ModelInfo] = ()
+    ) -> Meter:
+        """Reserve what the request may take, also with the dearest of the `others` that may take over.
+
+        Raises `BudgetExceeded`, with nothing held.
+        """
         asked, answer = estimate(request)
         call = Call(
             id=caller.run or uuid7(),
             user=caller.user,
             groups=caller.groups,
             api_key=caller.api_key,
-            money=cost_of(model, asked, answer),
+            money=max(cost_of(each, asked, answer) for each in (model, *others)),
             tokens=asked + answer,
         )
         reservation = await in_thread(budgets.reserve, call)

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from django.conf import settings
 
-from gateway import catalogue, embedding, health, selection
+from gateway import catalogue, embedding, health, hedging, selection
 from gateway.access import GrantedModels, ModelAccess
 from gateway.catalogue import BUILTIN, BUILTIN_MODEL
 from gateway.clients.builtin import BuiltinClient
@@ -69,6 +69,7 @@ class Decision:
     fallbacks: tuple[ModelInfo, ...] = ()
     difficulty: Difficulty | None = None
     continues: bool = False
+    hedge_after: float = 0.0
 
 
 class Catalogue(Protocol):
@@ -175,6 +176,7 @@ class LLMRouter:
             (*fallbacks, last) if last and last not in fallbacks and last != kept[0] else fallbacks,
             difficulty,
             chain.continues,
+            chain.hedge_after,
         )
 
     def _by_environment(
@@ -233,9 +235,10 @@ class LLMRouter:
                 continue
             if course.origin is not None and course.origin != model:
                 yield course.rerouted(model)
-            attempt = self._attempt(course, model, key)
+            attempt = self._hedged(course, model) if course.may_hedge else self._attempt(course, model)
             try:
                 async for event in attempt:
+                    course.saw(event)
                     yield event
                 return
             except (ProviderError, NoPermittedModel) as error:
@@ -244,8 +247,34 @@ class LLMRouter:
                 await attempt.aclose()
         raise course.error or NoPermittedModel
 
-    async def _attempt(self, course: _Course, model: ModelInfo, key: str) -> AsyncGenerator[ChatEvent, None]:
+    async def _hedged(self, course: _Course, model: ModelInfo) -> AsyncGenerator[ChatEvent, None]:
+        """As `_attempt`, and the next model is asked beside this one where it is silent for too long."""
+
+        async def another() -> ModelInfo | None:
+            other = course.beside()
+            key = self._circuit(other) if other else ""
+            return None if key and not await self.health.enter(key) else other
+
+        speaker = model
+        running = hedging.race(
+            model,
+            ask=lambda asked: self._attempt(course, asked),
+            after=course.hedge_after,
+            another=another,
+            failed=course.failed,
+        )
+        try:
+            async for who, event in running:
+                if who != speaker:
+                    speaker = who
+                    yield Rerouted(model.id, who.id, "hedged")
+                yield event
+        finally:
+            await running.aclose()
+
+    async def _attempt(self, course: _Course, model: ModelInfo) -> AsyncGenerator[ChatEvent, None]:
         """One model's part of the answer. Its outcome goes to the circuit."""
+        key = self._circuit(model)
         now = asyncio.get_running_loop().time
         stream = self._client(model).stream(course.request_for(model))
         began = now()
@@ -258,7 +287,6 @@ class LLMRouter:
             if key:
                 self.health.observe(model.id, now() - began)
             while event is not None:
-                course.saw(event, now())
                 yield event
                 event = await anext(stream, None)
             if key:
@@ -303,6 +331,7 @@ class _Course:
     def __init__(self, request: ChatRequest, decision: Decision) -> None:
         self._request = request
         self._continues = decision.continues
+        self.hedge_after = decision.hedge_after
         self._left = [decision.model, *decision.fallbacks]
         self._again: list[ModelInfo] = []  # who failed in a way that may pass; each is asked twice at most
         self._round = 1
@@ -352,8 +381,17 @@ class _Course:
         window = min(model.context_window, 1 << (needed - 1).bit_length())
         return replace(self._request, model=model.name, messages=messages, context_window=window)
 
-    def saw(self, event: ChatEvent, now: float) -> None:
-        self.until = now + settings.CLOISON_ANSWER_TIMEOUT
+    @property
+    def may_hedge(self) -> bool:
+        """Before the first word, and while somebody else could be asked."""
+        return bool(self.hedge_after and self._left and not self._begun)
+
+    def beside(self) -> ModelInfo | None:
+        """Who is asked beside a silent one."""
+        return self._left.pop(0) if self._left and self._left[0].provider != BUILTIN else None
+
+    def saw(self, event: ChatEvent) -> None:
+        self.until = asyncio.get_running_loop().time() + settings.CLOISON_ANSWER_TIMEOUT
         if isinstance(event, TextDelta):
             self._begun = True
             self._text.append(event.text)

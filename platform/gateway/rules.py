@@ -17,6 +17,7 @@ from gateway.privacy import PrivacyPolicy
 from gateway.types import Choice, RoutingPolicy
 
 MOST_MODELS = 100
+LONGEST_HEDGE = 30  # seconds: after that the first one has failed anyway
 LONGEST = 250  # characters of a model's id
 
 
@@ -57,6 +58,9 @@ def routing_from_json(data: object) -> RoutingPolicy | None:
     threshold = given["threshold"]
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
         raise InvalidRoutingPolicy("A number from 0 to 1 is wanted.", field="threshold")
+    hedge = given["hedge_after"]
+    if isinstance(hedge, bool) or not isinstance(hedge, int | float) or not (hedge == 0 or 0.1 <= hedge <= LONGEST_HEDGE):
+        raise InvalidRoutingPolicy(f"0, or seconds from 0.1 to {LONGEST_HEDGE}, are wanted.", field="hedge_after")
     return RoutingPolicy(**given)
 
 

@@ -59,6 +59,12 @@ class RulesForm(ConsoleForm):
     models = forms.CharField(label=_("models to choose from"), required=False, widget=FewLines, help_text=LINES)
     fallbacks = forms.CharField(label=_("who takes over when it fails"), required=False, widget=FewLines, help_text=LINES)
     continues = forms.BooleanField(label=_("another model goes on with an answer that broke off"), required=False)
+    hedge_after = forms.FloatField(
+        label=_("ask the next one beside it, after seconds of silence"),
+        required=False,
+        min_value=0,
+        help_text=_("The first to speak answers; both providers may bill the question. Empty or 0: never."),
+    )
     builtin = forms.BooleanField(label=_("the built-in model is the last resort"), required=False)
 
     actor: User  # Who fills the form in; set by `RulesAdmin.get_form`.
@@ -77,7 +83,8 @@ class RulesForm(ConsoleForm):
         routing = self.instance.routing or {}
         self.initial.update({name: "\n".join(routing.get(name, ())) for name in ("models", "fallbacks")})
         self.initial.update({name: routing.get(name, False) for name in ("continues", "builtin")})
-        self.initial["choose"] = routing.get("choose", "")
+        self.initial.update(choose=routing.get("choose", ""), hedge_after=routing.get("hedge_after") or None)
+        self.hard_from = routing.get("threshold")  # Not in this form: kept as it is.
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
@@ -93,6 +100,9 @@ class RulesForm(ConsoleForm):
         if given["choose"]:
             routing = {name: given[name] for name in ("choose", "continues", "builtin")}
             routing |= {name: _lines(given[name]) for name in ("models", "fallbacks")}
+            routing["hedge_after"] = given["hedge_after"] or 0
+            if self.hard_from is not None:
+                routing["threshold"] = self.hard_from
         try:
             rules.save(actor=self.actor, privacy=privacy, routing=routing)
         except AppError as error:
@@ -108,7 +118,7 @@ class RulesAdmin(ConsoleAdmin):
     actions = None
     fieldsets = [
         (_("Privacy"), {"fields": ["outcome", "threshold", "weights", "words", "never", "names", "patterns"]}),
-        (_("Choice of models"), {"fields": ["choose", "models", "fallbacks", "continues", "builtin"]}),
+        (_("Choice of models"), {"fields": ["choose", "models", "fallbacks", "hedge_after", "continues", "builtin"]}),
     ]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

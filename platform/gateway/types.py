@@ -228,7 +228,8 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Rerouted:
-    """From here on another model answers (ids of the catalogue). `reason` is the code of the error that led to it.
+    """From here on another model answers (ids of the catalogue). `reason` is the code of the error that led to it, or
+    `hedged`: it spoke first while the other was silent.
 
     `continued`: it goes on where the other one broke off; what was shown stays.
     """
@@ -252,7 +253,7 @@ class RoutingPolicy:
     `models` are those to choose from, all where it is empty: in order of preference, for "auto" from the most modest to the
     ablest. `fallbacks` are asked in turn where the chosen one fails. `continues`: one of them also goes on with an answer
     that broke off. `builtin`: the built-in model is the last resort. `threshold` is the difficulty from which "auto" takes
-    an able model.
+    an able model. `hedge_after`: seconds of silence after which the first fallback is asked beside; 0: never.
     """
 
     choose: Choice = "pinned"
@@ -261,6 +262,7 @@ class RoutingPolicy:
     continues: bool = False
     builtin: bool = False
     threshold: float = 0.5
+    hedge_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

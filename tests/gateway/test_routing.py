@@ -294,6 +294,47 @@ async def test_where_all_failed_but_not_for_good_they_are_asked_once_more(provid
     assert provider.stats()["requests"] == 3 + 4
 
 
+HEDGED = RoutingPolicy(models=("blue/cheap",), fallbacks=("red/great",), hedge_after=0.15)
+
+
+async def test_where_one_is_silent_another_is_asked_beside_and_the_first_to_speak_answers(provider: Provider) -> None:
+    found = router(provider.address)
+    decision = await found.route(policy=HEDGED)
+
+    events = await collect(found, asking("tokens=6 itl=1 fault=hang fault_model=cheap"), decision)
+
+    assert events[0] == Rerouted("blue/cheap", "red/great", "hedged")
+    assert words(events) == 6
+    assert events[-1] == Finish("stop")
+    await provider.until(1, requests=2, active=0)
+
+
+async def test_one_that_speaks_in_time_is_alone(provider: Provider) -> None:
+    found = router(provider.address)
+
+    events = await collect(found, asking("tokens=6 itl=60"), await found.route(policy=HEDGED))
+
+    assert not [event for event in events if isinstance(event, Rerouted)]
+    assert words(events) == 6
+    assert provider.stats()["requests"] == 1
+
+
+async def test_a_hedge_that_fails_leaves_the_first_its_turn_and_closing_hangs_up_on_both(provider: Provider) -> None:
+    found = router(provider.address)
+    decision = await found.route(policy=HEDGED)
+
+    events = await collect(found, asking("tokens=6 itl=1 ttft=300 fault=http-401 fault_model=great"), decision)
+    stream = found.stream(asking("tokens=6 fault=hang"), decision)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await anext(stream)
+    await stream.aclose()
+
+    assert not [event for event in events if isinstance(event, Rerouted)]
+    assert words(events) == 6
+    await provider.until(1, requests=4, active=0)
+
+
 async def test_otherwise_a_broken_answer_stays_and_may_be_asked_for_again(provider: Provider) -> None:
     found = router(provider.address)
     decision = await found.route(policy=RoutingPolicy(models=("blue/cheap",), fallbacks=("red/great",)))

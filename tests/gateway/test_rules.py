@@ -27,6 +27,7 @@ FORM = {
     "choose": "cheapest",
     "models": "",
     "fallbacks": "openai/sim",
+    "hedge_after": "1.5",
     "builtin": "on",
 }
 
@@ -62,7 +63,7 @@ def test_administrators_set_the_rules_in_the_console(acme: House, globex: House)
     assert found.privacy.outcome == "pseudonymise"
     assert found.privacy.weights["email"] == 1.0
     assert [one.name for one in found.privacy.patterns] == ["badge"]
-    assert found.routing == RoutingPolicy("cheapest", (), ("openai/sim",), builtin=True)
+    assert found.routing == RoutingPolicy("cheapest", (), ("openai/sim",), builtin=True, hedge_after=1.5)
     assert "B-[0-9]{6}" in again.content.decode()
     assert current(globex.person("member")).privacy.outcome == "local"
 
@@ -90,7 +91,17 @@ def test_nobody_else_sets_them(acme: House, local: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "routing", [[], {"choose": "best"}, {"models": "all"}, {"threshold": 2}, {"builtin": 1}, {"other": 1}, {"fallbacks": [""]}]
+    "routing",
+    [
+        [],
+        {"choose": "best"},
+        {"models": "all"},
+        {"threshold": 2},
+        {"builtin": 1},
+        {"other": 1},
+        {"fallbacks": [""]},
+        {"hedge_after": 31},
+    ],
 )
 def test_a_routing_policy_that_is_none_is_refused(acme: House, routing: Any) -> None:
     admin = acme.person("admin")

@@ -19,12 +19,12 @@ from django.test import Client
 from assistants.conversations.answers import AnswerService, Delta, Turn, Used
 from assistants.conversations.privacy import PrivacyKeeper
 from core import metrics
-from gateway import budgets, catalogue, provider_accounts, snapshots, usage
+from gateway import budgets, catalogue, provider_accounts, rules, snapshots, usage
 from gateway.budgets import Limits
-from gateway.metering import cost_of
+from gateway.metering import Accounting, Caller, cost_of
 from gateway.models import BudgetPeriod, CatalogueModel, ProviderAccount, UsageRecord
 from gateway.router import LLMRouter
-from gateway.types import ModelInfo, ProviderError
+from gateway.types import ChatMessage, ChatRequest, ModelInfo, ProviderError
 from isolation import context
 from tests import wire
 from tests.conftest import Live
@@ -117,7 +117,51 @@ async def test_a_turn_is_recorded_with_its_price(priced: House) -> None:
     assert (used.cost, used.currency) == (float(record.cost), "EUR")
     assert record.first_token_ms is not None and record.latency_ms >= record.first_token_ms
     assert not record.estimated
+    assert record.trace == {"reasons": ["only_model"], "fallbacks": []}
     assert counter(priced, "completed") == before + 1
+
+
+async def test_a_model_that_takes_over_was_reserved_for_and_the_console_says_why(priced: House, provider: Provider) -> None:
+    admin, member = priced.person("admin"), priced.person("member")
+
+    def two_models() -> None:
+        with admin.acting():
+            account = ProviderAccount.objects.get()
+            CatalogueModel.objects.create(account=account, name="dear", input_price=100_000, output_price=100_000, currency="EUR")
+            provider_accounts.models_changed(actor=admin.user, account=account)
+            chain = {"choose": "pinned", "models": ["own-sim/sim"], "fallbacks": ["own-sim/dear"]}
+            rules.save(actor=admin.user, privacy={}, routing=chain)
+
+    await sync_to_async(two_models)()
+    request = ChatRequest(model="own-sim/sim", messages=(ChatMessage("user", "hello"),), max_tokens=10)
+    models = {model.name: model for model in await sync_to_async(known)(admin)}
+
+    async def reserved(*others: ModelInfo) -> Decimal:
+        context.enter(member.context)
+        caller = Caller(user=member.user.pk)
+        meter = await Accounting().open(request, models["sim"], "cloud", caller, others)
+        await meter.close()
+        return meter.reservation.call.money
+
+    assert await asyncio.create_task(reserved(models["dear"])) > 40 * await asyncio.create_task(reserved())
+    turn = await sync_to_async(turn_of)(member, "[[sim tokens=3 fault=http-401 fault_model=sim]] hello")
+    await ask(member, turn)
+    record = (await sync_to_async(records)(priced))[-1]
+    assert (record.model, record.trace["fallbacks"]) == ("own-sim/dear", ["own-sim/dear"])
+    assert record.trace["rerouted"] == [{"from": "own-sim/sim", "to": "own-sim/dear", "reason": "provider_rejected"}]
+    page = await sync_to_async(admin.api.get)(f"/admin/gateway/usagerecord/{record.pk}/change/")
+    assert "own-sim/sim → own-sim/dear" in page.content.decode()
+    await sync_to_async(lambda: back(admin))()
+
+
+def known(actor: Actor) -> tuple[ModelInfo, ...]:
+    with actor.acting():
+        return catalogue.available()
+
+
+def back(admin: Actor) -> None:
+    with admin.acting():
+        rules.save(actor=admin.user, privacy={}, routing={})
 
 
 async def test_a_stopped_answer_and_a_broken_one_are_paid_for_once(priced: House) -> None:

@@ -21,7 +21,10 @@ class ModelOut(serializers.Serializer[Any]):
     input_price = serializers.CharField(allow_null=True, help_text="for a million tokens, in `currency`")
     output_price = serializers.CharField(allow_null=True)
     currency = serializers.CharField()
-    health = serializers.ChoiceField(choices=["ok", "down", "unknown"], help_text="of its provider, when last asked")
+    health = serializers.ChoiceField(
+        choices=["ok", "down", "unknown"],
+        help_text="down: its provider failed again and again, or did not answer when last asked",
+    )
 
 
 class ModelList(serializers.Serializer[Any]):

@@ -32,7 +32,9 @@ class ModelsView(APIView):
             models = async_to_sync(catalogue.load)()
         except (ProviderError, NoPermittedModel):
             models = ()  # No provider answers: none can be used now.
-        rows = [_row(model) for model in access.usable(models)]
+        usable = access.usable(models)
+        healths = catalogue.healths(usable)
+        rows = [{**_row(model), "health": healths[model.id]} for model in usable]
         return Response(ModelList({"results": rows, "next": None, "previous": None}).data)
 
 
@@ -48,7 +50,6 @@ def _row(model: ModelInfo) -> dict[str, Any]:
         "input_price": _plain(model.input_price),
         "output_price": _plain(model.output_price),
         "currency": model.currency,
-        "health": catalogue.health(model),
     }
 
 
