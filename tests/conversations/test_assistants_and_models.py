@@ -8,14 +8,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import DatabaseError, connection, transaction
 
 from accounts.grants import of_role
 from assistants.conversations import services as turns
 from assistants.profiles.models import Assistant, AssistantGrant
 from audit.models import AuditEvent
-from gateway import access, catalogue
+from gateway import access, catalogue, health
 from gateway.models import ModelGrant
 from gateway.router import LLMRouter
 from gateway.types import NoPermittedModel
@@ -182,6 +182,24 @@ def test_the_list_of_models_is_what_one_may_use(
     with admin.acting():
         access.give_model_back(actor=user, grant=grant.public_id)
     assert listed(member) == ["openai/large", "openai/small"]
+
+
+def test_a_provider_that_failed_again_and_again_is_told_as_down(acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("CLOISON_OPENAI_MODEL", "small")
+    member = acme.person("member")
+
+    def healths() -> list[str]:
+        return [row["health"] for row in call(member, "GET", "models/")[1]["results"]]
+
+    before = healths()
+    circuit = health.key_of(catalogue.providers()[0])
+    for _ in range(health.FAILURES):
+        async_to_sync(health.common().failed)(circuit)
+    after = healths()
+    async_to_sync(health.common().succeeded)(circuit)
+
+    assert (before, after, healths()) == (["unknown"], ["down"], ["unknown"])
 
 
 def test_the_console_keeps_a_model_for_some(acme: House) -> None:
