@@ -24,21 +24,13 @@ import audit
 from accounts.models import User
 from accounts.permissions import Right, require
 from core.errors import AppError, Conflict
+from gateway.errors import BudgetExceeded
 from gateway.models import Budget, BudgetHold, BudgetPeriod, UsageRecord
 from isolation import context
 from isolation.context import PUBLIC
 
 LEASE = timedelta(minutes=10)  # longer than any call lasts
 ORDER = {scope: number for number, scope in enumerate(Budget.Scope.values)}
-
-
-class BudgetExceeded(AppError):
-    """`extra` says which budget, its scope and period, and when it renews (`renews_at`, and `retry_after` in seconds)."""
-
-    code: ClassVar[str] = "budget_exceeded"
-    status = 429
-    title = _("The budget is used up.")
-    retryable: ClassVar[bool] = False
 
 
 class BudgetExists(Conflict):

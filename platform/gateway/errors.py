@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from core.errors import AppError
 
@@ -69,9 +70,13 @@ class NoPermittedModel(AppError):
 
 
 class BudgetExceeded(AppError):
-    """Every model that could answer costs more than what is left of a budget."""
+    """Every model that could answer costs more than what is left of a budget.
+
+    `extra` says, where one level refused, which budget, its scope and period, and when it renews (`renews_at`, and
+    `retry_after` in seconds).
+    """
 
     code = "budget_exceeded"
     status = 429
-    title = "The budget is used up"
+    title: ClassVar[str | Promise] = _("The budget is used up.")
     retryable: ClassVar[bool] = False

@@ -21,7 +21,8 @@ from accounts import people
 from accounts.models import User
 from core.errors import NotAllowed
 from gateway import budgets, catalogue, snapshots, usage
-from gateway.budgets import BudgetExceeded, Call, Limits, Reservation
+from gateway.budgets import Call, Limits, Reservation
+from gateway.errors import BudgetExceeded
 from gateway.models import Budget, BudgetHold, BudgetPeriod, UsageRecord
 from isolation import context
 from tests.people import Actor, House

@@ -24,7 +24,7 @@ from gateway.budgets import Limits
 from gateway.metering import Accounting, Caller, cost_of
 from gateway.models import BudgetPeriod, CatalogueModel, ProviderAccount, UsageRecord
 from gateway.router import LLMRouter
-from gateway.types import ChatMessage, ChatRequest, ModelInfo, ProviderError
+from gateway.types import BudgetExceeded, ChatMessage, ChatRequest, ModelInfo, ProviderError
 from isolation import context
 from tests import wire
 from tests.conftest import Live
@@ -152,6 +152,49 @@ async def test_a_model_that_takes_over_was_reserved_for_and_the_console_says_why
     page = await sync_to_async(admin.api.get)(f"/admin/gateway/usagerecord/{record.pk}/change/")
     assert "own-sim/sim → own-sim/dear" in page.content.decode()
     await sync_to_async(lambda: back(admin))()
+
+
+async def test_two_hundred_turns_at_once_keep_the_budget_and_the_ledger_agrees_with_the_provider(
+    priced: House, provider: Provider, settings: Any
+) -> None:
+    settings.CLOISON_FIRST_TOKEN_TIMEOUT = settings.CLOISON_GAP_TIMEOUT = 60
+    admin, member = priced.person("admin"), priced.person("member")
+    each = cost_of((await sync_to_async(known)(admin))[0], 20, 1000)  # About what a call reserves: a usual answer.
+
+    def limit() -> None:
+        with admin.acting():
+            budgets.set_budget(actor=admin.user, scope="tenant", subject="", period="month", limits=Limits(60 * each, None))
+
+    await sync_to_async(limit)()
+    provider.reset()
+
+    async def one(number: int) -> str:
+        context.enter(member.context)
+        turn = Turn(user=member.user, question=f"[[sim tokens=40 itl=2]] {number}", run=uuid.uuid4(), conversation=uuid.uuid4())
+        try:
+            async for _event in answer(turn):
+                pass
+        except BudgetExceeded:
+            return "refused"
+        return "served"
+
+    outcomes = await asyncio.gather(*(asyncio.create_task(one(number)) for number in range(200)))
+
+    kept = await sync_to_async(records)(priced)
+    stats = provider.stats()
+    assert len(kept) == outcomes.count("served") == stats["requests"] == stats["finished"]
+    assert 0 < len(kept) <= 200 and "refused" in outcomes
+    assert sum(record.output_tokens for record in kept) == stats["tokens"] == 40 * len(kept)
+    assert sum(record.cost for record in kept) <= 60 * each
+    with_budget = await sync_to_async(spent)(admin)
+    assert with_budget == sum(record.cost for record in kept)
+
+
+def spent(admin: Actor) -> Decimal:
+    with admin.acting():
+        [period] = BudgetPeriod.objects.all()
+        assert period.reserved == 0
+        return period.spent
 
 
 def known(actor: Actor) -> tuple[ModelInfo, ...]:
