@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.privacy import emails, findings, names, numbers, patterns, phones, secrets, words
+from gateway.privacy import earnings, emails, findings, names, numbers, patterns, phones, secrets, words
 from gateway.privacy.findings import Finding, Hit
 from gateway.privacy.plain import Plain, plain
 from gateway.privacy.policy import DEFAULT, PrivacyPolicy
@@ -68,6 +68,8 @@ def _hits(seen: Plain, policy: PrivacyPolicy) -> Iterator[Hit]:
         yield from secrets.detect(text, bare)
     if not {findings.WORD, findings.VALUE} <= off:
         yield from words.detect(text, bare, policy.words, policy.never)
+    if findings.VALUE not in off:
+        yield from earnings.detect(text, bare)
     if findings.NAME not in off:
         yield from names.detect(text, policy.names)
 

@@ -8,19 +8,21 @@ from functools import lru_cache
 
 from gateway.privacy.findings import CARD, IBAN, NIR, SIREN, SIRET, VAT, Hit
 
-S = r"(?: ?[-./_] ?| {1,3})"
+S = r"[ ./_-]{1,3}"
+S0 = r"[ ./_-]{0,3}"  # As few choices as can be: it stands between all digits.
 CARDS = re.compile(
-    r"[2-6](?:(?<![0-9a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.))(?<![0-9][.,].)(?:"
+    r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))(?<![0-9][.,].)(?:"
     r"[0-9]{12,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|(?<=3)[0689][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{4}}|(?<=3)[0689][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{2}}"
+    rf"|[0-9]{{4}}(?:{S}[0-9]{{5}}){{2}}{S}[0-9]"
     rf"|[0-9](?:{S}[0-9]{{2}}){{7}}|(?: [0-9]){{15}}|[0-9]{{7}}{S}[0-9]{{8}}|[0-9]{{5}}{S}[0-9]{{10}}"
     rf"|[0-9]{{5}}{S}[0-9]{{6}}{S}[0-9]{{4}}|[0-9]{{3}}{S}[0-9]{{12}}|[0-9]{{7}}(?:{S}[0-9]{{4}}){{2}}"
     rf"|[0-9]{{3}}(?:,[0-9]{{4}}){{3}}|(?<=[45])[0-9]{{3,7}}(?:{S}[0-9]{{4,8}}){{1,3}}(?:{S}[0-9]{{2,3}})?"
     r")(?![0-9a-z])"
 )
-LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:{S}?[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
+LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:{S0}[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
 BRANDS = (
     ("visa", re.compile(r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})")),
     ("mastercard", re.compile(r"(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}")),
@@ -35,15 +37,18 @@ ABOUT_CARDS = re.compile(r"\b(?:carte|cb|card|visa|mastercard|amex|diners|paieme
 ABOUT_OTHERS = re.compile(
     r"\b(?:imei|siret|siren|ean|gtin|isbn|commande|order|colis|suivi|tracking|ref|reference|serie|serial|sku|hash"
     r"|commit|timestamp"
-    r"|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b[^0-9\n]{0,14}$"
+    r"|id|uid|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b[^0-9\n]{0,14}$"
 )
 NIRS = re.compile(
-    rf"[1-478](?<![0-9a-z].)(?<![0-9][.,].){S}?[0-9]{{2}}{S}?[0-9]{{2}}{S}?(?:[0-9]{S}?[0-9]"
-    rf"|2{S}?[ab]){S}?[0-9]{{3}}{S}?[0-9]{{3}}"
-    rf"(?P<key>{S}?\(?(?:[|,/] ?)?(?:cle|key)? ?:? ?[0-9]{{2}}\)?)?(?![0-9a-z])"
+    rf"[1-478](?<![0-9a-z].)(?<![0-9][.,].){S0}[0-9]{{2}}{S0}[0-9]{{2}}{S0}(?:[0-9]{S0}[0-9]"
+    rf"|2{S0}[ab]){S0}[0-9]{{3}}{S0}[0-9]{{3}}"
+    rf"(?P<key>{S0}\(?(?:[|,/] ?)?(?:cle|key)? ?:? ?[0-9]{{2}}\)?)?(?![0-9a-z])"
 )
-LOOSE = re.compile(rf"[12](?<![0-9a-z].)(?<![0-9][.,].)(?:{S}?[0-9]){{14}}(?![0-9a-z])")  # Grouped in any way.
-THREES = re.compile(rf"[12](?<![0-9a-z].)(?<![0-9][.,].)[0-9]{{2}}(?:{S}[0-9]{{3}}){{4}}(?![0-9a-z])")
+LOOSE = re.compile(rf"[12](?<![0-9a-z].)(?<![0-9][.,].)(?:{S0}[0-9]){{14}}(?![0-9a-z])")  # Grouped in any way.
+THREES = re.compile(  # Or fours, or fives.
+    rf"[12](?<![0-9a-z].)(?<![0-9][.,].)[0-9]{{2}}(?:(?:{S}[0-9]{{3}}){{4}}|[0-9](?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
+    rf"|[0-9]{{2}}(?:{S}[0-9]{{5}}){{2}})(?![0-9a-z])"
+)
 NIR_HINTS = ("nir", "secu", "social", "insee", "ameli", "vitale", "assur", "immatriculation", "nss", "ssn", " ss")
 ABOUT_NIR = re.compile(
     r"\b(?:nir|secu|securite sociale|social security|insee|ameli|vitale|assure|assuree|n ?° ?ss|nss|immatriculation"
@@ -52,7 +57,7 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._-]?[0-9] ?[0-9](?=[ ._/-]{0,2}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z](?: [-/] |[ ._/-])?[0-9][ ._/-]?[0-9](?=[ ._/-]{0,3}[0-9a-z])")
 COUNTRIES = frozenset(
     "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
     " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
@@ -60,7 +65,7 @@ COUNTRIES = frozenset(
 )
 STRUCTURE = re.compile(r"([0-9]+)!?([nac])")
 CLASSES = {"n": "[0-9]", "a": "[a-z]", "c": "[0-9a-z]"}
-COMPANY = re.compile(rf"(?<![0-9a-z])(?:[0-9]{{3}}{S}?[0-9]{{3}}{S}?[0-9]{{3}})(?P<nic>{S}?[0-9]{{3}} ?[0-9]{{2}})?(?![0-9a-z])")
+COMPANY = re.compile(rf"(?<![0-9a-z])(?:[0-9]{{3}}{S0}[0-9]{{3}}{S0}[0-9]{{3}})(?P<nic>{S0}[0-9]{{3}} ?[0-9]{{2}})?(?![0-9a-z])")
 FRENCH_VAT = re.compile(r"(?<![0-9a-z])fr ?[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}(?![0-9a-z])")
 NOT_ALNUM = re.compile(r"[^0-9a-z]")
 LETTER_VALUES = {ord(letter): str(int(letter, 36)) for letter in "abcdefghijklmnopqrstuvwxyz"}
@@ -91,6 +96,8 @@ def _before(bare: str, start: int, width: int = 40) -> str:
 
 
 GROUP_BEFORE = re.compile(r"(?<![0-9a-z])([0-9a-z]*[0-9][0-9a-z]*)[ ._/-]$")
+IBAN_BEFORE = re.compile(r"[a-z]{2}[0-9]{2}[0-9a-z ._/-]{1,30}$")
+ACCOUNT_BEFORE = re.compile(r"[a-z]{2}[0-9]{2}[ ._/-]{0,3}[a-z]{4}[ ._/-]{1,3}$")  # A British IBAN, whose key is wrong.
 DATE_BEFORE = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4} $")
 REFERENCE = re.compile(r"[0-9][-_/]$")
 MORE = re.compile(r"[ ._-]{1,2}[0-9]")
@@ -135,6 +142,8 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
     if joined:
         return REFERENCE.search(before) is not None
     group = GROUP_BEFORE.search(before)
+    if ACCOUNT_BEFORE.search(before):
+        return True
     size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
     if size <= 2:  # A list of small numbers?
         return group is not None or MORE.match(bare, end) is not None
@@ -169,7 +178,7 @@ def _iban(country: str) -> re.Pattern[str] | None:
     if not structure:
         return None
     body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
-    return re.compile(rf"{country[0]} ?{country[1]}[ ._-]?[0-9] ?[0-9]{body}(?![0-9a-z])")
+    return re.compile(rf"{country[0]} ?{country[1]}[ ._/-]{{0,3}}[0-9][ ._/-]?[0-9]{body}(?![0-9a-z])")
 
 
 def nirs(bare: str) -> Iterator[Hit]:
@@ -184,7 +193,11 @@ def nirs(bare: str) -> Iterator[Hit]:
     called = any(word in bare for word in NIR_HINTS)
     for found in (LOOSE if called else THREES).finditer(bare):
         written = found[0]
-        if _is_nir(compact(written)) and (THREES.fullmatch(written) or ABOUT_NIR.search(_before(bare, found.start(), 60))):
+        before = _before(bare, found.start(), 60)
+        if _is_nir(compact(written)) and (
+            (THREES.fullmatch(written) and not GROUP_BEFORE.search(before))
+            or (ABOUT_NIR.search(before) and not IBAN_BEFORE.search(before))
+        ):
             yield Hit(NIR, found.start(), found.end())
 
 

@@ -12,22 +12,33 @@ from collections.abc import Iterator
 from gateway.privacy.dialling import code_of, is_french, is_valid
 from gateway.privacy.findings import PHONE, Hit
 
-SEP = r"(?: ?[-./_] ?| {1,2}|\t)?"
+SEP = r"[ ./_\t\n-]{0,3}"  # As few choices as can be: it stands between all digits.
 NATIONAL = re.compile(
     rf"[0o](?:(?<![0-9a-z+][0o])|(?<=tel[0o])|(?<=mob[0o])|(?<=port[0o]))(?<![0-9][.,][0o])(?:(?<=0)|(?=[67]))"
-    rf"[)\]]?{SEP}[1-9][)\]]?(?:{SEP}[0-9]){{8}}(?![0-9])"
+    rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
 INTERNATIONAL = re.compile(r"(?:\+|00|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])")
-WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33){SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
+WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33)\)?{SEP}(?:\(0\))?{SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
 TRUNK = re.compile(r"\( ?0 ?\)")
 GROUP = re.compile(r"[0-9]+")
 
 # How the ten digits of a French number are grouped; dates, coordinates and references are grouped otherwise.
 SHAPES = {
     (10,), (2, 2, 2, 2, 2), (4, 2, 2, 2), (4, 3, 3), (4, 6), (2, 8), (2, 4, 4), (2, 3, 3, 2), (2, 2, 3, 3), (2, 3, 2, 3),
-    (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9), (1, 3, 2, 2, 2),
+    (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9), (1, 3, 2, 2, 2), (5, 5),
 }  # fmt: skip
-ONLY_SPACED = {(1, 9), (1, 3, 2, 2, 2), (1, 3, 3, 3), (2, 8), (2, 2, 2, 4), (3, 3, 4), (2, 2, 3, 3), (2, 3, 2, 3), (2, 3, 3, 2)}
+ONLY_SPACED = {
+    (5, 5),
+    (1, 9),
+    (1, 3, 2, 2, 2),
+    (1, 3, 3, 3),
+    (2, 8),
+    (2, 2, 2, 4),
+    (3, 3, 4),
+    (2, 2, 3, 3),
+    (2, 3, 2, 3),
+    (2, 3, 3, 2),
+}
 LOTTERY = frozenset("loto lotto keno tirage euromillion euromillions gagnants winning".split())
 ABOUT_PHONES = frozenset(
     "tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
@@ -43,8 +54,14 @@ NOT_A_PHONE = frozenset(
     " adherent client contrat membre abonne compte member customer account police allocataire permis passeport licence cadastrale"
     " id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
+NEVER_A_PHONE = frozenset(
+    "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"
+    " serial siren siret imei version dossier ticket".split()
+)
+SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
 REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
+OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
 LETTERS = re.compile("[a-z]+")
 PAIRS = re.compile(r"[0o][1-9]([ ._/-])[0-9]{2}\1[0-9]{2}\1[0-9]{2}\1[0-9]{2}")
 FRANCE_AND_MORE = frozenset({"33 ", "33.", "33-"})
@@ -65,6 +82,7 @@ def _line(text: str, start: int, width: int = 40) -> str:
     return before[before.rfind("\n") + 1 :]
 
 
+GROUPS_BEFORE = re.compile(r"(?<![0-9a-z])(?:[0-9a-z]{2}[0-9]{2}|[0-9]{1,3})[ ._/-]$")
 INSIDE = re.compile(r"(?:^|[^0-9a-z_:/.-])[0-9]{1,4}[ ._/\t-]$|[0-9]-$")
 MORE = re.compile(r"([ ._/\t-])[0-9]{2}(?![0-9:/h%])(?! ?(?:rue|avenue|av|bd|boulevard|ans|euros?|h|min|place|allee|chemin)\b)")
 
@@ -93,9 +111,16 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
         return False
     separators = set(written) - NOT_SEPARATORS
     if single:
-        return digits[1] in "67" and separators == {" "} and not _part_of_more(bare, start, end, " ")
+        plausible = digits[1] in "67" or (len(set(digits)) > 3 and digits != "0123456789")
+        return plausible and len(separators) == 1 and not _part_of_more(bare, start, end, "".join(separators))
     if shape in ONLY_SPACED and separators - {" "} and ")" not in written and (shape != (2, 8) or "." in separators):
         return False  # 01.23456789
+    if "\n" in separators and not (
+        shape == (2, 2, 2, 2, 2) and digits[1] in "67" and len(separators - {" "}) == 1 and "\n\n" not in written
+    ):
+        return False
+    if shape == (5, 5) and not _about_phones(bare, start, end):
+        return False  # Two postal codes.
     if "\t" in separators and (shape != (2, 2, 2, 2, 2) or digits[1] not in "67"):
         return False  # Columns of a table.
     after = bare[end : end + 1]
@@ -106,11 +131,13 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
     before = LETTERS.findall(_line(bare, start))
+    if bare[start - 1 : start] == "#" and digits[1] not in "67":
+        return not ABOUT_PHONES.isdisjoint(before)
     if not before:
         return True
     if not LOTTERY.isdisjoint(before):
         return False
-    if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67":
+    if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67" and not _is_named_otherwise(bare, start):
         return True
     return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(before)
 
@@ -120,19 +147,27 @@ def _judge_odd(bare: str, found: re.Match[str]) -> bool:
         return False
     if found[1] in {" ", ".", "-"}:
         return "o" in found[0][1:]  # All others have been judged.
-    if "," in found[1] and not _about_phones(bare, found.start()):
+    if "," in found[1] and not _about_phones(bare, *found.span()) and found[0] != bare.strip():
         return False  # A list: of departments, for instance.
     return bare[found.start() - 1 : found.start()] != found[1]
 
 
 def _called(bare: str, start: int) -> list[str]:
     """The last words before a number, with no other number between."""
-    near = GROUP.split(_line(bare, start, 24))[-1]
+    near = OTHER_NUMBER.split(_line(bare, start, 24))[-1]
     return LETTERS.findall(near)
 
 
-def _about_phones(bare: str, start: int) -> bool:
-    return not ABOUT_PHONES.isdisjoint(LETTERS.findall(_line(bare, start)))
+def _about_phones(bare: str, start: int, end: int | None = None) -> bool:
+    if not ABOUT_PHONES.isdisjoint(LETTERS.findall(_line(bare, start))):
+        return True
+    return end is not None and not ABOUT_PHONES.isdisjoint(LETTERS.findall(bare[end : end + 30].split("\n", 1)[0]))
+
+
+def _is_named_otherwise(bare: str, start: int) -> bool:
+    """Whether the very word before the number says what it is: `référence : 06 12 34 56 78`."""
+    words = [word for word in _called(bare, start) if word not in SMALL_WORDS]
+    return bool(words) and words[-1] in NEVER_A_PHONE
 
 
 def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
@@ -140,6 +175,8 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     start, first = found.start(), found.start("rest")
     if bare[start - 1 : start] in {"(", "["} and (")" in found[0] or "]" in found[0]):
         start -= 1
+    if bare[start] == "0" and not bare.startswith("33", first) and GROUPS_BEFORE.search(bare, max(0, start - 12), start):
+        return None  # The inside of an account number.
     written = found["rest"]
     if code_of(written[:3]) is None and written[:3].isdigit():
         return None
@@ -164,7 +201,7 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     for count in range(len(groups), 0, -1):
         digits = every[:size]
         size -= len(groups[count - 1][0])
-        if not 6 <= len(digits) <= 16 or not is_valid(code, digits[len(code) :]):
+        if not 6 <= len(digits) <= 16 or not _exists(code, digits[len(code) :]):
             continue
         end = first + groups[count - 1][1]
         if count == len(groups) and bare[end : end + 1].isalpha() and len(groups) == 1:
@@ -177,6 +214,11 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
             return None
         return Hit(PHONE, start, end, f"+{code}")
     return None
+
+
+def _exists(code: str, rest: str) -> bool:
+    # +33 692 … for La Réunion is not right, but it is written.
+    return is_valid(code, rest) or (code == "33" and len(rest) == 9 and is_french("0" + rest))
 
 
 def _is_padded(bare: str, start: int, code: str, digits: str) -> bool:

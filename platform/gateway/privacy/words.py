@@ -12,14 +12,18 @@ from gateway.privacy.findings import VALUE, WORD, Hit
 # In lower case without accents; a space stands for any gap. The last word of each may be plural.
 SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass phrase|phrase secrete|token|jeton
 cle api|cle d'api|cle d api
-cle secrete|cle privee|api key|apikey|secret key|private key|secret|code pin|pin code|pin|code secret
-code confidentiel|code d'acces|code wifi
-code de verification|verification code|access code|cvv|cvc|cryptogramme|identifiant|credential|bearer|otp
-code d'activation|cle wifi|cle wpa
-phrase de recuperation|recovery phrase|seed phrase|code alarme|code de l'alarme|code porte|digicode|mot de pass
-mots de pass|pass word|login"""
-MONEY = """salaire|salarial|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll|pay slip
-compensation package|pay rise
+cle secrete|cle privee|api key|apikey|secret key|private key|secret|identifiant|credential|bearer|cle wifi|cle wpa
+phrase de recuperation|recovery phrase|seed phrase|mot de pass
+mots de pass|pass word|login|pass"""
+# What is mostly typed on a keypad.
+CODES = """pin|code pin|pin code|code secret|code confidentiel|code d'acces|code wifi|digicode|cvv|cvc|cryptogramme|otp|puk
+code de verification|verification code|access code|code d'activation|code de securite|security code|code puk|code sim
+code alarme|code d'alarme|code de l'alarme|alarm code|code porte|code de la porte|door code|code d'entree|code entree|entry code
+code immeuble|code de l'immeuble|code portail|code du portail|gate code|code coffre|code du coffre|safe code|code du cadenas
+code de deverrouillage|unlock code|wifi code
+code carte|code de carte|code de la carte|code de ma carte|code cb|code de la cb|code de ma cb"""
+MONEY = """salaire|salarial|salariale|salariaux|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll
+pay slip|compensation package|pay rise
 augmentation de salaire|pension alimentaire|indemnite de licenciement|severance|revenu fiscal|revenu|net imposable
 brut annuel|brut mensuel
 saisie sur salaire|surendettement|decouvert bancaire|solde bancaire|rsa|allocation chomage|avis d'imposition
@@ -40,7 +44,7 @@ numero de securite sociale|social security number|numero secu|carte bancaire|num
 compte bancaire|bank account"""
 # Not sensitive by themselves, only with a value: too common in any text.
 ONLY_WITH_VALUE = frozenset(
-    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd"}
+    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd", "pass"}
 )
 
 
@@ -48,7 +52,8 @@ def _split(text: str) -> frozenset[str]:
     return frozenset(text.replace("\n", "|").split("|"))
 
 
-SECRET_WORDS, MONEY_WORDS = _split(SECRETS), _split(MONEY)
+CODE_WORDS, MONEY_WORDS = _split(CODES), _split(MONEY)
+SECRET_WORDS = _split(SECRETS) | CODE_WORDS
 AMOUNT_WORDS = MONEY_WORDS | _split(HEALTH)
 ALL_WORDS = SECRET_WORDS | AMOUNT_WORDS | _split(PRIVATE)
 TOKENS = re.compile(r"[a-z][a-z0-9]*")
@@ -67,8 +72,8 @@ FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les p
 nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
 messagerie boite mail utilisateur actuel actuelle ci-dessous suivant suivante for the my your our his her new old
 temporary current server account database db user email prod production test staging api access acces ssh bancaire
-carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial par
-defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
+carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial bleue bleu visa
+par defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
 set changed reset et key cle code app application bot service client proxy redis postgres mysql gmail outlook
 github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
@@ -105,10 +110,8 @@ COUNTED = re.compile(
     r" ?(?:caractere|character|char|digit|chiffre|lettre|letter|symbol|jour|day|mois|month|minute|heure|hour|fois"
     r"|time|second|an|year)s?\b"
 )
-DIGITS_ONLY = _split(
-    """pin|code pin|pin code|code secret|code confidentiel|code d'acces|digicode|code alarme|code de l'alarme|code porte
-cvv|cvc|cryptogramme|otp|code de verification|verification code|access code|code wifi|code d'activation"""
-)
+DOOR = re.compile(r"[#*]?(?=[0-9a-z#*]*[0-9]{3}|[0-9]{2}[a-z])[0-9]{0,8}[a-z]?[0-9]{0,8}[a-z]?[#*]?")  # 3591#, 7412A, A4512
+QUOTED = re.compile(r"(?<=[\"«“])(?=[^\"»”\n]{0,30}[0-9])(?=[^\"»”\n]{0,30}[^\W\d])([^\s\"»”]+(?: [^\s\"»”]+){1,2})(?=[\"»”])")
 REVERSED = re.compile(
     r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was) (?:le |la |mon |ma |my |the "
     r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
@@ -146,13 +149,18 @@ def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -
         word = re.sub("[ _-]{1,2}", " ", found[0])
         value = _secret(text, bare, found, word) if word in SECRET_WORDS else None
         values = [value] if value is not None else []
-        if not values and word in AMOUNT_WORDS:
+        if not values and word in AMOUNT_WORDS and not HARMLESS.match(bare, found.start()):
             values = _amounts(bare, found, word in MONEY_WORDS)
         yield from values
         if values or word not in ONLY_WITH_VALUE:
             yield Hit(WORD, found.start(), found.end(), "extra" if word in extra and word not in ALL_WORDS else "")
 
 
+# What is called so and is about no person.
+HARMLESS = re.compile(
+    r"diagnos(?:tics?|is) (?:de performance|energetique|reseau|immobilier|technique|systeme|auto|electrique|gaz|amiante|plomb|seo"
+    r"|informatique|de panne|tool|mode|of the)"
+)
 SETTING = re.compile(r"[a-z][a-z_]{1,20}=[a-z]{1,12}\W*|[a-z][a-z_]{1,20}=[0-9]{1,6}\W*")  # mode=fast, retries=3
 
 
@@ -171,6 +179,11 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
         phrase = PHRASE.match(text, between.end()) if word in PHRASES and between["link"] else None
         if phrase is not None:
             return Hit(VALUE, phrase.start(), phrase.end(), "secret")
+        quoted = QUOTED.match(text, between.end()) if link else None
+        if quoted is not None:
+            return Hit(VALUE, quoted.start(1), quoted.end(1), "secret")
+        if word == "pass" and between["link"] is None:
+            return None
         for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest)):
             if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
                 return Hit(VALUE, start, end, "secret")
@@ -198,17 +211,17 @@ def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]
 
 def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: str) -> bool:
     digits = sum(letter in "0123456789" for letter in written)
-    if word in DIGITS_ONLY and digits and not written.strip("0123456789#*"):  # 3591#
+    if word in CODE_WORDS and DOOR.fullmatch(bare):
         return 3 <= digits <= 8 and not COUNTED.match(after)
     if digits == len(written):
         if COUNTED.match(after) or nth or after[:1] == "%":
             return False
-        if word in DIGITS_ONLY:
+        if word in CODE_WORDS:
             return 3 <= digits <= 8
         return (
             link
             and 4 <= digits <= 20
-            and word not in {"token", "jeton", "secret", "identifiant", "bearer", "login"}
+            and word not in {"pass", "token", "jeton", "secret", "identifiant", "bearer", "login"}
             and not (digits == 4 and written[:2] in {"19", "20"})
         )
     if SETTING.fullmatch(bare):
@@ -223,7 +236,7 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
     mixed_case = any(letter.islower() for letter in letters) and any(letter.isupper() for letter in written[1:])
     if len(inside) < 5:
         return False
-    if re.fullmatch(r"\W*(?:\$\{.*|<.*|\{\{.*|%[a-z]+%|x{3,}.*|\*+.*|\.{2,}.*|_+|\[.*\])\W*", bare):
+    if re.fullmatch(r"\W*(?:\$\{.*|\$[a-z_]+|<.*|\{\{.*|%[a-z]+%|x{3,}.*|\*+.*|\.{2,}.*|_+|\[.*\])\W*", bare):
         return False
     if digits and letters:
         return link or nth == 0
