@@ -26,7 +26,8 @@ FIGURE = re.compile(
     r"(?P<figure>[0-9]{1,3}(?:[ .,'][0-9]{3})+(?:[.,][0-9]{2})?(?![0-9])|[0-9]{1,7}(?:[.,][0-9]{1,2})?(?![0-9.,]))"
     r"(?P<unit> ?(?:k ?(?:€|\$|£|euros?|eur|usd|gbp|chf)?(?![a-z])|€|\$|£"
     r"|(?:euro|eur|dollar|usd|pound|livre|gbp|chf|franc)s?\b))?"
-    r"(?P<period>[ a-z]{0,12}?(?: ?/ ?(?:mois|an|h|heure|jour|month|year|hour|mo|yr)\b|\b(?:net|brut|nets|bruts|gross|par mois"
+    r"(?P<period>(?P<gap>[ a-z]{0,12}?)(?: ?/ ?(?:mois|an|h|heure|jour|month|year|hour|mo|yr)\b|\b(?:net|brut|nets|bruts|gross"
+    r"|par mois"
     r"|par an|par jour|par heure|par semaine|de l'heure|mensuels?|annuels?|a month|a year|an hour|a week|a day|per month"
     r"|per year|per annum|per hour|per day|per week|monthly|annually|yearly)\b))?"
 )
@@ -40,8 +41,8 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         if figure is None:
             continue
         money = figure["before"] is not None or figure["unit"] is not None
-        if not (money or figure["period"]) or len(figure[0]) > 70:
-            continue
+        if not money and (not figure["period"] or figure["gap"].strip() or len(figure["figure"]) < 3):
+            continue  # 10 minutes par jour
         start = max(0, verb.start() - 60)
         somebody = SUBJECT.search(bare, start, verb.start()) or NAMED.search(text, start, verb.start())
         if not somebody or not (figure["period"] or _is_large(figure)):

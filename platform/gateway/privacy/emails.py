@@ -56,6 +56,9 @@ NOT_PEOPLE = frozenset(
     " posted read".split()
 )
 JOINED_NAME = re.compile(r"[a-z]{1,30}(?:[._][a-z0-9]{2,30}){1,3}")  # One writes so of a mailbox, not of a person.
+GREETINGS = frozenset(
+    "hello bonjour salut hi hey coucou bonsoir cc via merci thanks dear cher chere follow suivez avec with par by".split()
+)
 ABOUT_MAIL = re.compile(r"\b(?:e-?mails?|mails?|mel|courriel|adresse|address)\b[^\n.!?]{0,40}$")
 IN_ADDRESS = re.compile(r"://[^\s/@?#]{0,100}$")  # Before the host of https://name:password@host is no mailbox.
 SPELLED = re.compile(rf"[|\"]|{OPEN} ?(?:at|arobas|arobase|arrobase|a|chez|@)|&#|&comm|%40|aro|arr")
@@ -129,6 +132,8 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
 
 def _is_called_mail(bare: str, at: int, name: str) -> bool:
     if JOINED_NAME.fullmatch(name) or name[-1].isdigit():
+        return True
+    if bare[bare.rfind("\n", 0, at) + 1 : at].strip() == name and name not in GREETINGS:
         return True
     return ABOUT_MAIL.search(bare, max(0, at - 60), at) is not None
 

@@ -14,10 +14,10 @@ from gateway.privacy.findings import PHONE, Hit
 
 SEP = r"[ ./_\t\n-]{0,3}"  # As few choices as can be: it stands between all digits.
 NATIONAL = re.compile(
-    rf"[0o](?:(?<![0-9a-z+][0o])|(?<=tel[0o])|(?<=mob[0o])|(?<=port[0o]))(?<![0-9][.,][0o])(?:(?<=0)|(?=[67]))"
+    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.))(?<![0-9][.,].)(?:(?<=0)|(?=[67]))"
     rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
-INTERNATIONAL = re.compile(r"(?:\+|00|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])")
+INTERNATIONAL = re.compile(r"(?:\+|00|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()\]] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])")
 WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33)\)?{SEP}(?:\(0\))?{SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
 TRUNK = re.compile(r"\( ?0 ?\)")
 GROUP = re.compile(r"[0-9]+")
@@ -64,6 +64,7 @@ COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
 OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
 LETTERS = re.compile("[a-z]+")
 PAIRS = re.compile(r"[0o][1-9]([ ._/-])[0-9]{2}\1[0-9]{2}\1[0-9]{2}\1[0-9]{2}")
+MOBILE_PAIRS = re.compile(r"0[67]([ ._/-])[0-9]{2}(?:\1[0-9]{2}){3}")  # Another number, with nothing but a space between.
 FRANCE_AND_MORE = frozenset({"33 ", "33.", "33-"})
 NOT_SEPARATORS = frozenset("0123456789()]o")
 # Mobile numbers with rarer marks between the pairs, or the letter O for a zero.
@@ -89,11 +90,13 @@ MORE = re.compile(r"([ ._/\t-])[0-9]{2}(?![0-9:/h%])(?! ?(?:rue|avenue|av|bd|bou
 
 def _part_of_more(bare: str, start: int, end: int, inner: str) -> bool:
     """Whether the digits go on before or after, separated as they are inside: then it is a longer number."""
-    before = bare[max(0, start - 12) : start]
-    if before and before[-1] in " ._/-\t" and before[-1] in (inner or " ") and INSIDE.search(before):
-        return True
+    before, mobile = bare[max(0, start - 15) : start], bare.startswith(("06", "07"), start)
+    if before and before[-1] in " ._/-\t" and before[-1] in (inner or " ") and INSIDE.search(before[-12:]):
+        return not (mobile and MOBILE_PAIRS.fullmatch(before[:-1]))
     after = MORE.match(bare, end)
-    return after is not None and bool(inner) and after[1] in inner
+    if after is None or not inner or after[1] not in inner:
+        return False
+    return not (mobile and MOBILE_PAIRS.fullmatch(bare, end + 1, end + 15))
 
 
 def _judge_national(bare: str, found: re.Match[str]) -> bool:
@@ -119,7 +122,7 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
         shape == (2, 2, 2, 2, 2) and digits[1] in "67" and len(separators - {" "}) == 1 and "\n\n" not in written
     ):
         return False
-    if shape == (5, 5) and not _about_phones(bare, start, end):
+    if shape == (5, 5) and (digits[1] not in "67" or digits[4] == digits[9] == "0") and not _about_phones(bare, start, end):
         return False  # Two postal codes.
     if "\t" in separators and (shape != (2, 2, 2, 2, 2) or digits[1] not in "67"):
         return False  # Columns of a table.
@@ -131,6 +134,8 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
     before = LETTERS.findall(_line(bare, start))
+    if written == "0123456789" and ABOUT_PHONES.isdisjoint(before):
+        return False
     if bare[start - 1 : start] == "#" and digits[1] not in "67":
         return not ABOUT_PHONES.isdisjoint(before)
     if not before:
@@ -237,9 +242,12 @@ def detect(bare: str) -> Iterator[Hit]:
             at = hit.end if hit else found.start("rest") + 1
             if hit:
                 yield hit
-    for found in NATIONAL.finditer(bare):
+    at = 0
+    while (found := NATIONAL.search(bare, at)) is not None:
+        start = found.start()
+        at = start + 1  # Within 03/1985 06 45 one may begin.
         if _judge_national(bare, found):
-            start = found.start()
+            at = found.end()
             opened = bare[start - 1 : start] in {"(", "["} and (")" in found[0] or "]" in found[0])
             yield Hit(PHONE, start - opened, found.end(), "fr")
     for found in ODD_PAIRS.finditer(bare):

@@ -94,7 +94,11 @@ NAMED = re.compile(
     re.IGNORECASE,
 )
 COMMAND = re.compile(r"(?<=\s)(?:-u|--user|--proxy-user)[ =][\"']?[\w.@-]{1,64}:([^\s\"']{4,100})")
-GLUED = re.compile(r"\b(?:mysql(?:dump|admin|import)?|mariadb|sshpass)\b[^\n]{0,120}? -p ?[\"']?([^\s\"']{4,100})")
+STAND_IN = re.compile(r"(?:[a-z]+_)*(?:password|passwd|pass|pwd|secret|key|token|mot_?de_?passe|mdp)", re.IGNORECASE)
+GLUED = re.compile(
+    r"\b(?:(?:mysql(?:dump|admin|import)?|mariadb|sshpass|(?:docker|podman|az|oc|helm registry) login)\b[^\n]{0,120}? -p"
+    r"|redis-cli\b[^\n]{0,120}? -a) ?[\"']?([^\s\"']{4,100})"
+)
 PLACEHOLDER = re.compile(
     r"x{4,}|\*{3,}|\.{3,}|your[_\-]|votre|changeme|change_me|placeholder|redacted|<|\$\{|\{\{|_here$|insert|dummy"
     r"|todo|process\.env|os\.environ|getenv",
@@ -113,7 +117,7 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         for found in COMMAND.finditer(text):
             if not PLACEHOLDER.search(found[1]) and found[1].lower() not in {"password", "pass"}:
                 yield Hit(SECRET, found.start(1), found.end(1), "password in a command")
-    if " -p" in text:
+    if " -p" in text or " -a" in text:
         for found in GLUED.finditer(text):
             if not PLACEHOLDER.search(found[1]) and any(letter.isdigit() for letter in found[1]):
                 yield Hit(SECRET, found.start(1), found.end(1), "password in a command")
@@ -197,7 +201,7 @@ def _random(value: str, least: float) -> bool:
 
 def _addresses(text: str) -> Iterator[Hit]:
     for found in URL_PASSWORD.finditer(text):
-        if not PLACEHOLDER.search(found[2]) and found[2].lower() not in {"password", "pass", "pwd", "mot_de_passe", "motdepasse"}:
+        if not PLACEHOLDER.search(found[2]) and not STAND_IN.fullmatch(found[2]):
             yield Hit(SECRET, found.start(2), found.end(2), "password in an address")
     for found in URL_QUERY.finditer(text):
         if any(letter.isdigit() for letter in found[1]) and _random(found[1], 2.5):

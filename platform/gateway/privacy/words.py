@@ -14,7 +14,7 @@ SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass 
 cle api|cle d'api|cle d api
 cle secrete|cle privee|api key|apikey|secret key|private key|secret|identifiant|credential|bearer|cle wifi|cle wpa
 phrase de recuperation|recovery phrase|seed phrase|mot de pass
-mots de pass|pass word|login|pass"""
+mots de pass|pass word|login|pass|cle"""
 # What is mostly typed on a keypad.
 CODES = """pin|code pin|pin code|code secret|code confidentiel|code d'acces|code wifi|digicode|cvv|cvc|cryptogramme|otp|puk
 code de verification|verification code|access code|code d'activation|code de securite|security code|code puk|code sim
@@ -44,7 +44,7 @@ numero de securite sociale|social security number|numero secu|carte bancaire|num
 compte bancaire|bank account"""
 # Not sensitive by themselves, only with a value: too common in any text.
 ONLY_WITH_VALUE = frozenset(
-    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd", "pass"}
+    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd", "pass", "cle"}
 )
 
 
@@ -74,7 +74,8 @@ messagerie boite mail utilisateur actuel actuelle ci-dessous suivant suivante fo
 temporary current server account database db user email prod production test staging api access acces ssh bancaire
 carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial bleue bleu visa
 par defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
-set changed reset et key cle code app application bot service client proxy redis postgres mysql gmail outlook
+set changed reset has been have ete change defini modifie sim
+et key cle code app application bot service client proxy redis postgres mysql gmail outlook
 github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
     r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'|l')?(?:" + "|".join(map(re.escape, FILLERS)) + r")(?![a-z0-9*@#$!&])){0,7}"
@@ -83,6 +84,11 @@ BETWEEN = re.compile(
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
 BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera|c'est) :?| ?(?P<link>[:=])) ?[\"'«`“( ]{0,3}")
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
+OWNER = re.compile(r" (?:de|du|des|d'|pour|sur|of|for|to|on|from)\b")
+SEPARATORS = frozenset(" :=>→,\"'«`“(")
+SHORT = re.compile(
+    r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{8,64}(?![\w(/])"
+)  # After a word that says little.
 LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
 VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
 # Passwords so common that they need not look like one.
@@ -104,7 +110,8 @@ TECHNICAL = re.compile(
     r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
     r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
     r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|1password|[&?;].*"
-    r"|https?:.*|www\..*|[a-z_]+\(.*"
+    r"|https?:.*|www\..*|\.?[a-z_][a-z0-9_.=]*[\[(].*|\$\(.*|[^\s]*\]\(.*"
+    r"|[a-z]+(?:_[a-z]+)*_password[0-9]?|password[0-9]?_[a-z_]+"
 )
 COUNTED = re.compile(
     r" ?(?:caractere|character|char|digit|chiffre|lettre|letter|symbol|jour|day|mois|month|minute|heure|hour|fois"
@@ -174,7 +181,8 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
         return None  # Words of an address: /mon-token-2024
     between = BETWEEN.match(bare, found.end())
     if between is not None:
-        link = between["link"] is not None or LINKED.search(bare, found.end(), between.end()) is not None
+        apart = after in {">", "|"} or (between.end() > found.end() and text[between.end() - 1] in SEPARATORS)
+        link = between["link"] not in {None, ","} or LINKED.search(bare, found.end(), between.end()) is not None
         furthest = 2 if word in PAIRED and between["link"] in {":", "=", "=>", "->", "→"} else 0
         phrase = PHRASE.match(text, between.end()) if word in PHRASES and between["link"] else None
         if phrase is not None:
@@ -182,20 +190,32 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
         quoted = QUOTED.match(text, between.end()) if link else None
         if quoted is not None:
             return Hit(VALUE, quoted.start(1), quoted.end(1), "secret")
-        if word == "pass" and between["link"] is None:
+        if word in {"pass", "cle"} and (between["link"] not in {":", "="} or not SHORT.match(text, between.end())):
             return None
-        for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest)):
+        for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest) if apart else ()):
             if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
                 return Hit(VALUE, start, end, "secret")
     bridge = BRIDGE.match(bare, found.end(), found.end() + 90)
     if bridge is not None:
         for start, end in _candidates(text, bridge.end(), 0):
-            if STRONG.fullmatch(text[start:end]) and _is_value(text[start:end], bare[start:end], word, True, 0, ""):
+            if _is_plain(text[start:end], bridge["words"], word) and _is_value(
+                text[start:end], bare[start:end], word, True, 0, bare[end : end + 14]
+            ):
                 return Hit(VALUE, start, end, "secret")
     before = REVERSED.search(text, max(0, found.start() - 110), found.start())
     if before is not None and _is_value(before[1], before[1].lower(), word, True, 0, ""):
         return Hit(VALUE, before.start(1), before.end(1), "secret")
     return None
+
+
+def _is_plain(written: str, words: str, word: str) -> bool:
+    """Whether a value stands out even though words stand between; less will do where they say whose it is: `de l'ordi`."""
+    if STRONG.fullmatch(written):
+        return True
+    if OWNER.match(words) is None:
+        return False
+    digits = sum(letter.isdecimal() for letter in written)
+    return (word in CODE_WORDS and digits == len(written)) or (digits > 1 and digits < len(written) and len(written) > 5)
 
 
 def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]]:
