@@ -17,6 +17,7 @@ CARDS = re.compile(
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|(?<=3)[0689][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{4}}|(?<=3)[0689][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{2}}"
     rf"|[0-9]{{4}}(?:{S}[0-9]{{5}}){{2}}{S}[0-9]"
+    rf"|(?<=[45])[0-9]{{2}}(?:{S}[0-9]{{3}}){{4}}{S}[0-9]|(?<=3)[47][0-9](?:{S}[0-9]{{3}}){{4}}"
     rf"|[0-9](?:{S}[0-9]{{2}}){{7}}|(?: [0-9]){{15}}|[0-9]{{7}}{S}[0-9]{{8}}|[0-9]{{5}}{S}[0-9]{{10}}"
     rf"|[0-9]{{5}}{S}[0-9]{{6}}{S}[0-9]{{4}}|[0-9]{{3}}{S}[0-9]{{12}}|[0-9]{{7}}(?:{S}[0-9]{{4}}){{2}}"
     rf"|[0-9]{{3}}(?:,[0-9]{{4}}){{3}}|(?<=[45])[0-9]{{3,7}}(?:{S}[0-9]{{4,8}}){{1,3}}(?:{S}[0-9]{{2,3}})?"
@@ -31,6 +32,8 @@ BRANDS = (
     ("discover", re.compile(r"6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}(?:[0-9]{3})?")),
     ("jcb", re.compile(r"35(?:2[89]|[3-8][0-9])[0-9]{12}")),
     ("unionpay", re.compile(r"62[0-9]{14,17}")),
+    ("mir", re.compile(r"220[0-4][0-9]{12}")),
+    ("maestro", re.compile(r"(?:50|5[6-8]|6[0-9])[0-9]{14}")),
     ("maestro", re.compile(r"(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}")),
 )
 ABOUT_CARDS = re.compile(r"\b(?:carte|cb|card|visa|mastercard|amex|diners|paiement|payment|credit|debit|pan)\b")
@@ -47,7 +50,7 @@ NIRS = re.compile(
 LOOSE = re.compile(rf"[12](?<![0-9a-z].)(?<![0-9][.,].)(?:{S0}[0-9]){{14}}(?![0-9a-z])")  # Grouped in any way.
 THREES = re.compile(  # Or fours, or fives.
     rf"[12](?<![0-9a-z].)(?<![0-9][.,].)[0-9]{{2}}(?:(?:{S}[0-9]{{3}}){{4}}|[0-9](?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
-    rf"|[0-9]{{2}}(?:{S}[0-9]{{5}}){{2}})(?![0-9a-z])"
+    rf"|[0-9]{{2}}(?:{S}[0-9]{{5}}){{2}})(?![0-9a-z]|[ ._/-][0-9])"
 )
 NIR_HINTS = ("nir", "secu", "social", "insee", "ameli", "vitale", "assur", "immatriculation", "nss", "ssn", " ss")
 ABOUT_NIR = re.compile(
@@ -57,7 +60,7 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z](?: [-/] |[ ._/-])?[0-9][ ._/-]?[0-9](?=[ ._/-]{0,3}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._/-]{0,3}[0-9][ ._/-]?[0-9](?=[ ._/-]{0,3}[0-9a-z])")
 COUNTRIES = frozenset(
     "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
     " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gateway.privacy.dialling import code_of, is_french, is_valid
+from gateway.privacy.dialling import code_of, is_french, is_possible, is_valid
 from gateway.privacy.findings import PHONE, Hit
 
 SEP = r"[ ./_\t\n-]{0,3}"  # As few choices as can be: it stands between all digits.
@@ -19,6 +19,7 @@ NATIONAL = re.compile(
 )
 INTERNATIONAL = re.compile(r"(?:\+|00|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()\]] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])")
 WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33)\)?{SEP}(?:\(0\))?{SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
+NOT_COUNTED = re.compile(r"(?! ?[%€$£°]|[.,][0-9]| ?(?:euros?|eur|usd|dollars?|habitants?|people|km|m2|k)\b)")
 TRUNK = re.compile(r"\( ?0 ?\)")
 GROUP = re.compile(r"[0-9]+")
 
@@ -152,7 +153,7 @@ def _judge_odd(bare: str, found: re.Match[str]) -> bool:
         return False
     if found[1] in {" ", ".", "-"}:
         return "o" in found[0][1:]  # All others have been judged.
-    if "," in found[1] and not _about_phones(bare, *found.span()) and found[0] != bare.strip():
+    if "," in found[1] and not _about_phones(bare, *found.span()) and (" " in found[1] or found[0] != bare.strip()):
         return False  # A list: of departments, for instance.
     return bare[found.start() - 1 : found.start()] != found[1]
 
@@ -193,12 +194,14 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     if trunk is not None:
         written = written[: trunk.start()] + " " * (trunk.end() - trunk.start()) + written[trunk.end() :]
     groups = [(group[0], group.end()) for group in GROUP.finditer(written)]
+    if bare.startswith("+ ", start) and len(groups) == 1 + written.count(".") < 3 and not _about_phones(bare, start):
+        return None  # A sum.
     zeroes = bare[start : start + 3].lstrip("(").startswith("00")
     every = "".join([group for group, _ in groups])
     code = code_of(every)
     if code is None:
         return None
-    if len(groups[0][0]) < len(code):  # 005 823 422
+    if len(groups[0][0]) < len(code) and len(groups) < len(every):  # 005 823 422
         return None
     if zeroes and len(every) == 8 and len(groups) == 4:  # 00 12 34 56 78
         return None
@@ -206,7 +209,8 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     for count in range(len(groups), 0, -1):
         digits = every[:size]
         size -= len(groups[count - 1][0])
-        if not 6 <= len(digits) <= 16 or not _exists(code, digits[len(code) :]):
+        invented = count == len(groups) and _is_invented(bare, found, code, digits)
+        if not 6 <= len(digits) <= 16 or not (invented or _exists(code, digits[len(code) :])):
             continue
         end = first + groups[count - 1][1]
         if count == len(groups) and bare[end : end + 1].isalpha() and len(groups) == 1:
@@ -224,6 +228,13 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
 def _exists(code: str, rest: str) -> bool:
     # +33 692 … for La Réunion is not right, but it is written.
     return is_valid(code, rest) or (code == "33" and len(rest) == 9 and is_french("0" + rest))
+
+
+def _is_invented(bare: str, found: re.Match[str], code: str, digits: str) -> bool:
+    """With a plus and the right length, a number that was never given out is meant as one: `+1 555 123 4567`."""
+    if bare[found.start()] != "+" or not 9 <= len(digits) <= 15 or "." in found[0] or not is_possible(code, digits[len(code) :]):
+        return False
+    return NOT_COUNTED.match(bare, found.end()) is not None
 
 
 def _is_padded(bare: str, start: int, code: str, digits: str) -> bool:

@@ -22,7 +22,8 @@ code alarme|code d'alarme|code de l'alarme|alarm code|code porte|code de la port
 code immeuble|code de l'immeuble|code portail|code du portail|gate code|code coffre|code du coffre|safe code|code du cadenas
 code de deverrouillage|unlock code|wifi code
 code carte|code de carte|code de la carte|code de ma carte|code cb|code de la cb|code de ma cb"""
-MONEY = """salaire|salarial|salariale|salariaux|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll
+MONEY = """fiche de paye|bulletin de paye|paye du mois|ma paye|sa paye
+salaire|salarial|salariale|salariaux|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll
 pay slip|compensation package|pay rise
 augmentation de salaire|pension alimentaire|indemnite de licenciement|severance|revenu fiscal|revenu|net imposable
 brut annuel|brut mensuel
@@ -79,10 +80,12 @@ et key cle code app application bot service client proxy redis postgres mysql gm
 github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
     r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'|l')?(?:" + "|".join(map(re.escape, FILLERS)) + r")(?![a-z0-9*@#$!&])){0,7}"
-    r" {0,2}(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
+    r"(?:\s{0,3}(?P<link>:=|=>|->|→|:|=|,)\s{0,3}| {0,4})(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
 )
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
-BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera|c'est) :?| ?(?P<link>[:=])) ?[\"'«`“( ]{0,3}")
+BRIDGE = re.compile(
+    r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera|c'est) :?| ?(?P<link>[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
+)
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
 OWNER = re.compile(r" (?:de|du|des|d'|pour|sur|of|for|to|on|from)\b")
 SEPARATORS = frozenset(" :=>→,\"'«`“(")
@@ -110,7 +113,7 @@ TECHNICAL = re.compile(
     r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
     r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
     r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|1password|[&?;].*"
-    r"|https?:.*|www\..*|\.?[a-z_][a-z0-9_.=]*[\[(].*|\$\(.*|[^\s]*\]\(.*"
+    r"|https?:.*|www\..*|\.{0,2}/.*|\.?[a-z_][a-z0-9_.=]*[\[(].*|\$\(.*|[^\s]*\]\(.*"
     r"|[a-z]+(?:_[a-z]+)*_password[0-9]?|password[0-9]?_[a-z_]+"
 )
 COUNTED = re.compile(
@@ -197,8 +200,9 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
                 return Hit(VALUE, start, end, "secret")
     bridge = BRIDGE.match(bare, found.end(), found.end() + 90)
     if bridge is not None:
+        spoken = not set(bridge[0][-2:]) & set("(«")  # Only "is" or a colon.
         for start, end in _candidates(text, bridge.end(), 0):
-            if _is_plain(text[start:end], bridge["words"], word) and _is_value(
+            if _is_plain(text[start:end], bridge["words"], word, spoken) and _is_value(
                 text[start:end], bare[start:end], word, True, 0, bare[end : end + 14]
             ):
                 return Hit(VALUE, start, end, "secret")
@@ -208,11 +212,11 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
     return None
 
 
-def _is_plain(written: str, words: str, word: str) -> bool:
+def _is_plain(written: str, words: str, word: str, spoken: bool) -> bool:
     """Whether a value stands out even though words stand between; less will do where they say whose it is: `de l'ordi`."""
     if STRONG.fullmatch(written):
         return True
-    if OWNER.match(words) is None:
+    if OWNER.match(words) is None or not spoken:
         return False
     digits = sum(letter.isdecimal() for letter in written)
     return (word in CODE_WORDS and digits == len(written)) or (digits > 1 and digits < len(written) and len(written) > 5)
