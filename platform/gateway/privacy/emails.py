@@ -50,7 +50,7 @@ ENDINGS = frozenset(
     " corsica asso email cloud online site name int".split()
 )
 NOT_PEOPLE = frozenset(
-    "look looking looks us me it is be are was meet available hosted see find site arrive arrived live living"
+    "you look looking looks us me it is be are was meet available hosted see find site arrive arrived live living"
     " work working works chat"
     " here there check visit stay buy sold good best join more us website page store shop only shopping report"
     " posted read".split()

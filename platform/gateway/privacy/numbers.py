@@ -12,7 +12,7 @@ S = r"[ ./_-]{1,3}"
 S0 = r"[ ./_-]{0,3}"  # As few choices as can be: it stands between all digits.
 CARDS = re.compile(
     r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))(?<![0-9][.,].)(?:"
-    r"[0-9]{12,18}"
+    r"[0-9]{11,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|(?<=3)[0689][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{4}}|(?<=3)[0689][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{2}}"
@@ -30,10 +30,10 @@ BRANDS = (
     ("amex", re.compile(r"3[47][0-9]{13}")),
     ("diners", re.compile(r"3(?:0[0-5]|095|6[0-9]|[89][0-9])[0-9]{11}")),
     ("discover", re.compile(r"6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}(?:[0-9]{3})?")),
-    ("jcb", re.compile(r"35(?:2[89]|[3-8][0-9])[0-9]{12}")),
+    ("jcb", re.compile(r"35(?:2[89]|[3-8][0-9])[0-9]{12}|2131[0-9]{11}")),
     ("unionpay", re.compile(r"62[0-9]{14,17}")),
     ("mir", re.compile(r"220[0-4][0-9]{12}")),
-    ("maestro", re.compile(r"(?:50|5[6-8]|6[0-9])[0-9]{14}")),
+    ("maestro", re.compile(r"(?:50|5[6-8]|6[0-9])[0-9]{10}(?:[0-9]{4})?")),
     ("maestro", re.compile(r"(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}")),
 )
 ABOUT_CARDS = re.compile(r"\b(?:carte|cb|card|visa|mastercard|amex|diners|paiement|payment|credit|debit|pan)\b")
@@ -135,6 +135,8 @@ def _card(bare: str, found: re.Match[str]) -> Iterator[Hit]:
 def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
     before = _before(bare, start)
     about_cards = ABOUT_CARDS.search(before) is not None
+    if len(digits) == 12 and not about_cards:
+        return True
     if ABOUT_OTHERS.search(before) and not about_cards:
         return True
     joined = end - start == len(digits)
@@ -149,7 +151,8 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
         return True
     size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
     if size <= 2:  # A list of small numbers?
-        return group is not None or MORE.match(bare, end) is not None
+        rare = digits[0] not in "45" and not about_cards
+        return rare or group is not None or MORE.match(bare, end) is not None
     if group is not None and (size > 4 or len(group[1]) == size) and not DATE_BEFORE.search(before):
         return True
     return size == 4 and GROUP_AFTER.match(bare, end) is not None

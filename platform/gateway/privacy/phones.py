@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gateway.privacy.dialling import code_of, is_french, is_possible, is_valid
 from gateway.privacy.findings import PHONE, Hit
@@ -137,6 +138,8 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     before = LETTERS.findall(_line(bare, start))
     if written == "0123456789" and ABOUT_PHONES.isdisjoint(before):
         return False
+    if separators and shape == (2, 2, 2, 2, 2) and digits[1] not in "67" and _is_list(digits) and ABOUT_PHONES.isdisjoint(before):
+        return False
     if bare[start - 1 : start] == "#" and digits[1] not in "67":
         return not ABOUT_PHONES.isdisjoint(before)
     if not before:
@@ -146,6 +149,13 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67" and not _is_named_otherwise(bare, start):
         return True
     return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(before)
+
+
+def _is_list(digits: str) -> bool:
+    """05 10 15 20 25"""
+    pairs = [int(digits[at : at + 2]) for at in range(0, 10, 2)]
+    steps = {after - before for before, after in pairwise(pairs)}
+    return len(steps) == 1 and abs(steps.pop()) <= 10
 
 
 def _judge_odd(bare: str, found: re.Match[str]) -> bool:

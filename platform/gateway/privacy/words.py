@@ -14,7 +14,7 @@ SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass 
 cle api|cle d'api|cle d api
 cle secrete|cle privee|api key|apikey|secret key|private key|secret|identifiant|credential|bearer|cle wifi|cle wpa
 phrase de recuperation|recovery phrase|seed phrase|mot de pass
-mots de pass|pass word|login|pass|cle"""
+mots de pass|pass word|login|pass|cle|pw"""
 # What is mostly typed on a keypad.
 CODES = """pin|code pin|pin code|code secret|code confidentiel|code d'acces|code wifi|digicode|cvv|cvc|cryptogramme|otp|puk
 code de verification|verification code|access code|code d'activation|code de securite|security code|code puk|code sim
@@ -45,7 +45,7 @@ numero de securite sociale|social security number|numero secu|carte bancaire|num
 compte bancaire|bank account"""
 # Not sensitive by themselves, only with a value: too common in any text.
 ONLY_WITH_VALUE = frozenset(
-    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd", "pass", "cle"}
+    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd", "pass", "cle", "pw"}
 )
 
 
@@ -99,7 +99,7 @@ COMMON = frozenset(
     "azerty qwerty azertyuiop qwertyuiop letmein motdepasse password iloveyou jetaime soleil doudou loulou"
     " chouchou marseille bonjour"
     " welcome monkey dragon football baseball princess princesse sunshine superman batman starwars shadow master trustno nicolas"
-    " changeme abcdef abcdefgh admin root toor secret monmotdepasse bienvenue coucou chocolat".split()
+    " abcdef abcdefgh admin root toor secret monmotdepasse bienvenue coucou chocolat".split()
 )
 PAIRED = frozenset({"identifiant", "login", "credential"})  # A name, then its password.
 PHRASES = _split("pass phrase|passphrase|phrase secrete|seed phrase|recovery phrase|phrase de recuperation")
@@ -193,7 +193,7 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
         quoted = QUOTED.match(text, between.end()) if link else None
         if quoted is not None:
             return Hit(VALUE, quoted.start(1), quoted.end(1), "secret")
-        if word in {"pass", "cle"} and (between["link"] not in {":", "="} or not SHORT.match(text, between.end())):
+        if word in {"pass", "cle", "pw"} and (between["link"] not in {":", "="} or not SHORT.match(text, between.end())):
             return None
         for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest) if apart else ()):
             if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
@@ -219,7 +219,9 @@ def _is_plain(written: str, words: str, word: str, spoken: bool) -> bool:
     if OWNER.match(words) is None or not spoken:
         return False
     digits = sum(letter.isdecimal() for letter in written)
-    return (word in CODE_WORDS and digits == len(written)) or (digits > 1 and digits < len(written) and len(written) > 5)
+    return (word in CODE_WORDS and DOOR.fullmatch(written.lower()) is not None) or (
+        digits > 1 and digits < len(written) and len(written) > 5
+    )
 
 
 def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]]:
