@@ -33,8 +33,8 @@ FIGURE = re.compile(
 )
 
 
-def detect(text: str, bare: str) -> Iterator[Hit]:
-    if not any(stem in bare for stem in STEMS):
+def detect(text: str, bare: str, tokens: frozenset[str]) -> Iterator[Hit]:
+    if not any(token.startswith(STEMS) for token in tokens):
         return
     for verb in VERB.finditer(bare):
         figure = FIGURE.match(bare, verb.end())

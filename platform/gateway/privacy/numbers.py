@@ -8,10 +8,11 @@ from functools import lru_cache
 
 from gateway.privacy.findings import CARD, IBAN, NIR, SIREN, SIRET, VAT, Hit
 
-S = r"[ ./_-]{1,3}"
-S0 = r"[ ./_-]{0,3}"  # As few choices as can be: it stands between all digits.
+S = r"[ ./_-]{1,3}+"
+S0 = r"[ ./_-]{0,3}+"  # As few choices as can be: it stands between all digits.
 CARDS = re.compile(
-    r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))(?<![0-9][.,].)(?:"
+    r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))(?<![0-9][.,].)"
+    r"(?=(?:[ ./_,\n-]{0,3}+[0-9]){11})(?:"  # What most numbers fail.
     r"[0-9]{11,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
@@ -52,7 +53,8 @@ THREES = re.compile(  # Or fours, or fives.
     rf"[12](?<![0-9a-z].)(?<![0-9][.,].)[0-9]{{2}}(?:(?:{S}[0-9]{{3}}){{4}}|[0-9](?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|[0-9]{{2}}(?:{S}[0-9]{{5}}){{2}})(?![0-9a-z]|[ ._/-][0-9])"
 )
-NIR_HINTS = ("nir", "secu", "social", "insee", "ameli", "vitale", "assur", "immatriculation", "nss", "ssn", " ss")
+NIR_HINTS = frozenset("nir secu securite social insee ameli vitale assure assuree immatriculation nss ssn ss".split())
+CARD_HINTS = frozenset("carte cartes card cards cb visa mastercard".split())
 ABOUT_NIR = re.compile(
     r"\b(?:nir|secu|securite sociale|social security|insee|ameli|vitale|assure|assuree|n ?° ?ss|nss|immatriculation"
     r"|numero ss|ssn)\b"
@@ -107,10 +109,10 @@ MORE = re.compile(r"[ ._-]{1,2}[0-9]")
 GROUP_AFTER = re.compile(r"[ ._-][0-9]{4}(?![0-9])")
 
 
-def cards(bare: str) -> Iterator[Hit]:
+def cards(bare: str, tokens: frozenset[str]) -> Iterator[Hit]:
     for found in CARDS.finditer(bare):
         yield from _card(bare, found)
-    if any(word in bare for word in ("carte", "card", "cb ", "visa")):
+    if not tokens.isdisjoint(CARD_HINTS):
         for found in LOOSE_CARDS.finditer(bare):
             if ABOUT_CARDS.search(_before(bare, found.start())):
                 yield from _card(bare, found)
@@ -187,7 +189,7 @@ def _iban(country: str) -> re.Pattern[str] | None:
     return re.compile(rf"{country[0]} ?{country[1]}[ ._/-]{{0,3}}[0-9][ ._/-]?[0-9]{body}(?![0-9a-z])")
 
 
-def nirs(bare: str) -> Iterator[Hit]:
+def nirs(bare: str, tokens: frozenset[str]) -> Iterator[Hit]:
     for found in NIRS.finditer(bare):
         value = compact(found[0].replace("cle", "").replace("key", ""))
         if _is_nir(value):
@@ -196,8 +198,7 @@ def nirs(bare: str) -> Iterator[Hit]:
             if len(value) == 13 and not _is_keyless(bare, found):
                 continue
             yield Hit(NIR, found.start(), found.end(), "" if len(value) == 15 else "no key")
-    called = any(word in bare for word in NIR_HINTS)
-    for found in (LOOSE if called else THREES).finditer(bare):
+    for found in (THREES if tokens.isdisjoint(NIR_HINTS) else LOOSE).finditer(bare):
         written = found[0]
         before = _before(bare, found.start(), 60)
         if _is_nir(compact(written)) and (

@@ -13,12 +13,14 @@ from itertools import pairwise
 from gateway.privacy.dialling import code_of, is_french, is_possible, is_valid
 from gateway.privacy.findings import PHONE, Hit
 
-SEP = r"[ ./_\t\n-]{0,3}"  # As few choices as can be: it stands between all digits.
+SEP = r"[ ./_\t\n-]{0,3}+"  # As few choices as can be: it stands between all digits.
 NATIONAL = re.compile(
     rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.))(?<![0-9][.,].)(?:(?<=0)|(?=[67]))"
     rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
-INTERNATIONAL = re.compile(r"(?:\+|00|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()\]] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])")
+INTERNATIONAL = re.compile(
+    r"(?:\+(?<![0-9a-z]\+)|00(?<![0-9a-z]00)|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()\]] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])"
+)
 WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33)\)?{SEP}(?:\(0\))?{SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
 NOT_COUNTED = re.compile(r"(?! ?[%€$£°]|[.,][0-9]| ?(?:euros?|eur|usd|dollars?|habitants?|people|km|m2|k)\b)")
 TRUNK = re.compile(r"\( ?0 ?\)")
@@ -101,14 +103,31 @@ def _part_of_more(bare: str, start: int, end: int, inner: str) -> bool:
     return not (mobile and MOBILE_PAIRS.fullmatch(bare, end + 1, end + 15))
 
 
+def _judge_pairs(bare: str, start: int, end: int, separator: str) -> bool:
+    """06 39 98 12 34, with one and the same mark between."""
+    digits = bare[start:end].replace(separator, "").replace("o", "0")
+    mobile = digits[1] in "67"
+    if not is_french(digits) or (separator != " " and bare[end : end + 1] == "_") or _part_of_more(bare, start, end, separator):
+        return False
+    words = LETTERS.findall(_line(bare, start))
+    if not words:
+        return mobile or not _is_list(digits)
+    if not LOTTERY.isdisjoint(words):
+        return False
+    if mobile and separator != ".":
+        if not _is_named_otherwise(bare, start):
+            return True
+    elif not mobile and _is_list(digits) and ABOUT_PHONES.isdisjoint(words):
+        return False
+    return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(words)
+
+
 def _judge_national(bare: str, found: re.Match[str]) -> bool:
     written, (start, end) = found[0], found.span()
-    shape: tuple[int, ...] = (2, 2, 2, 2, 2)
     if PAIRS.fullmatch(written):  # Most are written so.
-        digits = written.replace(written[2], "").replace("o", "0")
-    else:
-        groups = GROUP.findall(written.replace("o", "0"))
-        shape, digits = tuple(map(len, groups)), "".join(groups)
+        return _judge_pairs(bare, start, end, written[2])
+    groups = GROUP.findall(written.replace("o", "0"))
+    shape, digits = tuple(map(len, groups)), "".join(groups)
     single = shape == (1,) * 10  # 0 6 1 2 3 4 5 6 7 8
     if shape not in SHAPES and not single:
         return False
@@ -137,8 +156,6 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
         return False
     before = LETTERS.findall(_line(bare, start))
     if written == "0123456789" and ABOUT_PHONES.isdisjoint(before):
-        return False
-    if separators and shape == (2, 2, 2, 2, 2) and digits[1] not in "67" and _is_list(digits) and ABOUT_PHONES.isdisjoint(before):
         return False
     if bare[start - 1 : start] == "#" and digits[1] not in "67":
         return not ABOUT_PHONES.isdisjoint(before)
@@ -258,8 +275,7 @@ def detect(bare: str) -> Iterator[Hit]:
     if "+" in bare or "00" in bare or "%2b" in bare:
         at = 0
         while (found := INTERNATIONAL.search(bare, at)) is not None:
-            before = bare[found.start() - 1 : found.start()]
-            hit = None if found[0][0] != "%" and before.isalnum() else _foreign(bare, found)
+            hit = _foreign(bare, found)
             at = hit.end if hit else found.start("rest") + 1
             if hit:
                 yield hit

@@ -130,10 +130,14 @@ REVERSED = re.compile(
 
 
 @lru_cache(maxsize=256)
-def vocabulary(extra: frozenset[str], never: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """All words in force, and the first token of each: what a text must hold for anything more to be looked at."""
+def vocabulary(extra: frozenset[str], never: frozenset[str]) -> dict[str, list[str]]:
+    """All words in force by the first token of each: what a text must hold for anything more to be looked at."""
     words = (ALL_WORDS | extra) - never
-    return words, frozenset(first[0] for word in words if (first := TOKENS.findall(word)))
+    by_first: dict[str, list[str]] = {}
+    for word in words:
+        if first := TOKENS.search(word):
+            by_first.setdefault(first[0], []).append(word)
+    return by_first
 
 
 @lru_cache(maxsize=1024)
@@ -146,15 +150,14 @@ def _finder(words: frozenset[str]) -> re.Pattern[str]:
     )
 
 
-def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -> Iterator[Hit]:
-    """Raises nothing. `extra` and `never` are bare: in lower case, without accents."""
-    words, firsts = vocabulary(extra, never)
-    tokens = set(TOKENS.findall(bare))
-    tokens |= {token[:-1] for token in tokens if token.endswith("s")}
-    there = tokens & firsts
+def detect(text: str, bare: str, tokens: frozenset[str], extra: frozenset[str], never: frozenset[str]) -> Iterator[Hit]:
+    """Raises nothing. `tokens` are those of `bare`; `extra` and `never` are bare: in lower case, without accents."""
+    words = vocabulary(extra, never)
+    there = {token for token in tokens if token in words}
+    there |= {token[:-1] for token in tokens if token[-1] == "s" and token[:-1] in words}
     if not there:
         return
-    candidates = frozenset(word for word in words if TOKENS.findall(word)[0] in there)
+    candidates = frozenset(word for first in there for word in words[first])
     for found in _finder(candidates).finditer(bare):
         word = re.sub("[ _-]{1,2}", " ", found[0])
         value = _secret(text, bare, found, word) if word in SECRET_WORDS else None
