@@ -62,6 +62,7 @@ NEVER_A_PHONE = frozenset(
     "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"
     " serial siren siret imei version dossier ticket".split()
 )
+NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE
 SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
 REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
@@ -95,7 +96,7 @@ MORE = re.compile(r"([ ._/\t-])[0-9]{2}(?![0-9:/h%])(?! ?(?:rue|avenue|av|bd|bou
 def _part_of_more(bare: str, start: int, end: int, inner: str) -> bool:
     """Whether the digits go on before or after, separated as they are inside: then it is a longer number."""
     before, mobile = bare[max(0, start - 15) : start], bare.startswith(("06", "07"), start)
-    if before and before[-1] in " ._/-\t" and before[-1] in (inner or " ") and INSIDE.search(before[-12:]):
+    if before[-2:-1].isdigit() and before[-1] in " ._/-\t" and before[-1] in (inner or " ") and INSIDE.search(before[-12:]):
         return not (mobile and MOBILE_PAIRS.fullmatch(before[:-1]))
     after = MORE.match(bare, end)
     if after is None or not inner or after[1] not in inner:
@@ -112,6 +113,8 @@ def _judge_pairs(bare: str, start: int, end: int, separator: str) -> bool:
     words = LETTERS.findall(_line(bare, start))
     if not words:
         return mobile or not _is_list(digits)
+    if NAMES.isdisjoint(words) and (mobile or not _is_list(digits)):
+        return True
     if not LOTTERY.isdisjoint(words):
         return False
     if mobile and separator != ".":
