@@ -8,10 +8,13 @@ from functools import lru_cache
 
 from gateway.privacy.findings import CARD, IBAN, NIR, SIREN, SIRET, VAT, Hit
 
+# No decimals; but in 4111111111111111,4242424242424242 the comma parts two.
+ALONE = r"(?:(?<![0-9][.,].)|(?<=[0-9]{4},.)|(?<=[0-9][ .-][0-9]{2},.))"
 S = r"[ ./_-]{1,3}+"
 S0 = r"[ ./_-]{0,3}+"  # As few choices as can be: it stands between all digits.
 CARDS = re.compile(
-    r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))(?<![0-9][.,].)"
+    r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))"
+    rf"{ALONE}"
     r"(?=(?:[ ./_,\n-]{0,3}+[0-9]){11})(?:"  # What most numbers fail.
     r"[0-9]{11,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
@@ -24,7 +27,7 @@ CARDS = re.compile(
     rf"|[0-9]{{3}}(?:,[0-9]{{4}}){{3}}|(?<=[45])[0-9]{{3,7}}(?:{S}[0-9]{{4,8}}){{1,3}}(?:{S}[0-9]{{2,3}})?"
     r")(?![0-9a-z])"
 )
-LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:{S0}[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
+LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].){ALONE}(?:{S0}[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
 BRANDS = (
     ("visa", re.compile(r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})")),
     ("mastercard", re.compile(r"(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}")),
@@ -44,13 +47,13 @@ ABOUT_OTHERS = re.compile(
     r"|id|uid|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b[^0-9\n]{0,14}$"
 )
 NIRS = re.compile(
-    rf"[1-478](?<![0-9a-z].)(?<![0-9][.,].){S0}[0-9]{{2}}{S0}[0-9]{{2}}{S0}(?:[0-9]{S0}[0-9]"
+    rf"[1-478](?<![0-9a-z].){ALONE}{S0}[0-9]{{2}}{S0}[0-9]{{2}}{S0}(?:[0-9]{S0}[0-9]"
     rf"|2{S0}[ab]){S0}[0-9]{{3}}{S0}[0-9]{{3}}"
     rf"(?P<key>{S0}\(?(?:[|,/] ?)?(?:cle|key)? ?:? ?[0-9]{{2}}\)?)?(?![0-9a-z])"
 )
-LOOSE = re.compile(rf"[12](?<![0-9a-z].)(?<![0-9][.,].)(?:{S0}[0-9]){{14}}(?![0-9a-z])")  # Grouped in any way.
+LOOSE = re.compile(rf"[12](?<![0-9a-z].){ALONE}(?:{S0}[0-9]){{14}}(?![0-9a-z])")  # Grouped in any way.
 THREES = re.compile(  # Or fours, or fives.
-    rf"[12](?<![0-9a-z].)(?<![0-9][.,].)[0-9]{{2}}(?:(?:{S}[0-9]{{3}}){{4}}|[0-9](?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
+    rf"[12](?<![0-9a-z].){ALONE}[0-9]{{2}}(?:(?:{S}[0-9]{{3}}){{4}}|[0-9](?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|[0-9]{{2}}(?:{S}[0-9]{{5}}){{2}})(?![0-9a-z]|[ ._/-][0-9])"
 )
 NIR_HINTS = frozenset("nir secu securite social insee ameli vitale assure assuree immatriculation nss ssn ss".split())
@@ -105,6 +108,7 @@ IBAN_BEFORE = re.compile(r"[a-z]{2}[0-9]{2}[0-9a-z ._/-]{1,30}$")
 ACCOUNT_BEFORE = re.compile(r"[a-z]{2}[0-9]{2}[ ._/-]{0,3}[a-z]{4}[ ._/-]{1,3}$")  # A British IBAN, whose key is wrong.
 DATE_BEFORE = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4} $")
 REFERENCE = re.compile(r"[0-9][-_/]$")
+ANOTHER = re.compile(r"(?:[0-9]{13}|[0-9]{4}(?:[ .-][0-9]{4}){3} ?)[-_/] ?$")
 MORE = re.compile(r"[ ._-]{1,2}[0-9]")
 GROUP_AFTER = re.compile(r"[ ._-][0-9]{4}(?![0-9])")
 
@@ -147,8 +151,8 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
     if len(digits) == 14 and not about_cards and joined and luhn(digits[:9]) and digits[9:11] == "00":
         return True  # A SIRET, whose first establishments are numbered 00012, 00020…
     if joined:
-        return REFERENCE.search(before) is not None
-    group = GROUP_BEFORE.search(before)
+        return REFERENCE.search(before) is not None and not ANOTHER.search(before)
+    group = None if ANOTHER.search(before) else GROUP_BEFORE.search(before)
     if ACCOUNT_BEFORE.search(before):
         return True
     size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))

@@ -15,7 +15,8 @@ from gateway.privacy.findings import PHONE, Hit
 
 SEP = r"[ ./_\t\n-]{0,3}+"  # As few choices as can be: it stands between all digits.
 NATIONAL = re.compile(
-    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.))(?<![0-9][.,].)(?:(?<=0)|(?=[67]))"
+    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.))"
+    rf"(?:(?<![0-9][.,].)|(?<=[0-9]{{9}},.)|(?<=[0-9][ .-][0-9]{{2}},.))(?:(?<=0)|(?=[67]))"  # No decimals, but a list.
     rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
 INTERNATIONAL = re.compile(
@@ -43,7 +44,7 @@ ONLY_SPACED = {
     (2, 3, 2, 3),
     (2, 3, 3, 2),
 }
-LOTTERY = frozenset("loto lotto keno tirage euromillion euromillions gagnants winning".split())
+LOTTERY = frozenset("bingo combinaison grille loto lotto keno tirage euromillion euromillions gagnants winning".split())
 ABOUT_PHONES = frozenset(
     "tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
     " appelle joindre joignable"
@@ -64,7 +65,8 @@ NEVER_A_PHONE = frozenset(
 )
 NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE
 SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
-REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")
+REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*[-_]$|[0-9][a-z]+-$")
+ANOTHER = re.compile(r"(?:(?<![0-9])0[1-9][0-9]{8}|33[0-9]{9}|[ ._-][0-9]{2}[ ._-][0-9]{2}[ ._-][0-9]{2})[/_-]$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
 OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
 LETTERS = re.compile("[a-z]+")
@@ -125,6 +127,13 @@ def _judge_pairs(bare: str, start: int, end: int, separator: str) -> bool:
     return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(words)
 
 
+def _is_odd_mobile(written: str, shape: tuple[int, ...]) -> bool:
+    """067 788 99 00, or 06 7 7 8 8 9 9 0 0: in any groups, with spaces alone; but 06 12 2026 14 is a day and an hour."""
+    if not written.startswith(("06", "07")) or set(written) - NOT_SEPARATORS != {" "} or ")" in written:
+        return False
+    return (min(shape) > 1 and shape[:3] != (2, 2, 4)) or shape == (2, *(1,) * 8)
+
+
 def _judge_national(bare: str, found: re.Match[str]) -> bool:
     written, (start, end) = found[0], found.span()
     if PAIRS.fullmatch(written):  # Most are written so.
@@ -132,7 +141,7 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     groups = GROUP.findall(written.replace("o", "0"))
     shape, digits = tuple(map(len, groups)), "".join(groups)
     single = shape == (1,) * 10  # 0 6 1 2 3 4 5 6 7 8
-    if shape not in SHAPES and not single:
+    if shape not in SHAPES and not single and not _is_odd_mobile(written, shape):
         return False
     if not is_french(digits):
         return False
@@ -151,9 +160,12 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if "\t" in separators and (shape != (2, 2, 2, 2, 2) or digits[1] not in "67"):
         return False  # Columns of a table.
     after = bare[end : end + 1]
-    if after == "_" and " " not in separators:
+    if after == "_" and " " not in separators and not _about_phones(bare, start):
         return False
-    if shape != (2, 2, 2, 2, 2) and (after.isalpha() or REFERENCE.search(bare, max(0, start - 12), start)):
+    if shape != (2, 2, 2, 2, 2) and after.isalpha():
+        return False
+    near = bare[max(0, start - 13) : start]
+    if shape != (2, 2, 2, 2, 2) and REFERENCE.search(near) and not (ANOTHER.search(near) or _about_phones(bare, start)):
         return False
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False

@@ -75,11 +75,14 @@ messagerie boite mail utilisateur actuel actuelle ci-dessous suivant suivante fo
 temporary current server account database db user email prod production test staging api access acces ssh bancaire
 carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial bleue bleu visa
 par defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
+authentification authentication auth identification connexion rafraichissement refresh securite security jwt oauth utilise
 set changed reset has been have ete change defini modifie sim
 et key cle code app application bot service client proxy redis postgres mysql gmail outlook
 github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
-    r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'|l')?(?:" + "|".join(map(re.escape, FILLERS)) + r")(?![a-z0-9*@#$!&])){0,7}"
+    r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'[a-z]{4,20}|(?:d'|l')?(?:"
+    + "|".join(map(re.escape, FILLERS))
+    + r"))(?![a-z0-9*@#$!&])){0,7}"
     r"(?:\s{0,3}(?P<link>:=|=>|->|→|:|=|,)\s{0,3}| {0,4})(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
 )
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
@@ -123,7 +126,7 @@ COUNTED = re.compile(
 DOOR = re.compile(r"[#*]?(?=[0-9a-z#*]*[0-9]{3}|[0-9]{2}[a-z])[0-9]{0,8}[a-z]?[0-9]{0,8}[a-z]?[#*]?")  # 3591#, 7412A, A4512
 QUOTED = re.compile(r"(?<=[\"«“])(?=[^\"»”\n]{0,30}[0-9])(?=[^\"»”\n]{0,30}[^\W\d])([^\s\"»”]+(?: [^\s\"»”]+){1,2})(?=[\"»”])")
 REVERSED = re.compile(
-    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was) (?:le |la |mon |ma |my |the "
+    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was|en) (?:le |la |mon |ma |my |the "
     r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
     r"(?:nouveau |nouvelle |new |old )?$"
 )
