@@ -25,10 +25,10 @@ SIGNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     ((" a ",), re.compile(r"(?<=[a-z0-9] )a(?= [a-z0-9-]{2,40}\.(?:fr|com|org|net|eu|be|ch|ca|io|lu)(?![a-z0-9-]))")),
 )
 AT = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in SIGNS))
-DOT = rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?|[_-](?:dot|point)[_-]| (?:dot|point) )"
+DOT = rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?| ?[_-](?:dot|point)[_-] ?| (?:dot|point) )"
 LOCAL = re.compile(
     r"(?<![\w.+-])([\w+%'&-](?:[\w.+%'&-]{0,62}[\w+&-])?"
-    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}}) ?$"
+    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}})[\"»]? ?$"
 )
 NOT_LOCAL = re.compile(r"[/=?|{}`&]")
 BACKWARDS = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}")  # A plain local part, read from the at sign.
@@ -36,7 +36,7 @@ DOMAIN = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net|io|eu|be|ch|ca|uk|de|es|it)(?![\w.])))){1,8}(?:xn--[a-z0-9-]{2,40}"
     r"|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
 )
-SPACED_DOMAIN = re.compile(rf" ?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
+SPACED_DOMAIN = re.compile(rf" ?[\"«]?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
 SPELLED_DOT = re.compile(rf"(?<![a-z0-9])(?:dot|point|punkt)(?![a-z0-9])|{OPEN} ?\. ?{CLOSE}")
 FILES = frozenset(
     "png jpg jpeg gif svg webp avif ico bmp tiff css scss less js mjs cjs ts tsx jsx json yaml yml toml html htm"
@@ -55,7 +55,9 @@ NOT_PEOPLE = frozenset(
     " here there check visit stay buy sold good best join more us website page store shop only shopping report"
     " posted read".split()
 )
-JOINED_NAME = re.compile(r"[a-z]{1,30}(?:[._][a-z0-9]{2,30}){1,3}")  # One writes so of a mailbox, not of a person.
+JOINED_NAME = re.compile(
+    r"[a-z]{1,30}(?:[._][a-z0-9]{2,30}){1,3}|[a-z]{4,30}[0-9]{1,4}"
+)  # One writes so of a mailbox, not of a person.
 GREETINGS = frozenset(
     "hello bonjour salut hi hey coucou bonsoir cc via merci thanks dear cher chere follow suivez avec with par by".split()
 )

@@ -114,8 +114,13 @@ GROUP_AFTER = re.compile(r"[ ._-][0-9]{4}(?![0-9])")
 
 
 def cards(bare: str, tokens: frozenset[str]) -> Iterator[Hit]:
-    for found in CARDS.finditer(bare):
-        yield from _card(bare, found)
+    at = 0
+    while (found := CARDS.search(bare, at)) is not None:
+        # Within 12/06/2026 4970 one may begin.
+        at = found.start() + 1 if bare[found.start() - 1 : found.start()] in {"/", "-", "."} else found.end()
+        for hit in _card(bare, found):
+            at = hit.end
+            yield hit
     if not tokens.isdisjoint(CARD_HINTS):
         for found in LOOSE_CARDS.finditer(bare):
             if ABOUT_CARDS.search(_before(bare, found.start())):

@@ -20,7 +20,7 @@ NATIONAL = re.compile(
     rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
 INTERNATIONAL = re.compile(
-    r"(?:\+(?<![0-9a-z]\+)|00(?<![0-9a-z]00)|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()\]] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])"
+    r"(?:\+(?<![0-9a-z]\+)|00(?<![0-9a-z_]00)|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()\]] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])"
 )
 WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33)\)?{SEP}(?:\(0\))?{SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
 NOT_COUNTED = re.compile(r"(?! ?[%€$£°]|[.,][0-9]| ?(?:euros?|eur|usd|dollars?|habitants?|people|km|m2|k)\b)")
@@ -46,7 +46,7 @@ ONLY_SPACED = {
 }
 LOTTERY = frozenset("bingo combinaison grille loto lotto keno tirage euromillion euromillions gagnants winning".split())
 ABOUT_PHONES = frozenset(
-    "tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
+    "note notez allo tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
     " appelle joindre joignable"
     " rappeler rappelez rappelle contacter contactez call text reach wa".split()
 )
@@ -57,7 +57,7 @@ NOT_A_PHONE = frozenset(
     " siren siret bordereau bon devis contrat contract transaction imei gtin version build release firmware"
     " revision hash commit sha"
     " adherent client contrat membre abonne compte member customer account police allocataire permis passeport licence cadastrale"
-    " id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
+    " sn pn id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
 NEVER_A_PHONE = frozenset(
     "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"
@@ -65,6 +65,8 @@ NEVER_A_PHONE = frozenset(
 )
 NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE
 SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
+FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|pdf|docx?|xlsx?|pptx?|html?|php|zip|mp[34]|txt|csv|log|json|xml)\b")
+PAGE = re.compile(r"://[^\s?#\"'<>]*[/_-]$")
 REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*[-_]$|[0-9][a-z]+-$")
 ANOTHER = re.compile(r"(?:(?<![0-9])0[1-9][0-9]{8}|33[0-9]{9}|[ ._-][0-9]{2}[ ._-][0-9]{2}[ ._-][0-9]{2})[/_-]$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
@@ -190,6 +192,13 @@ def _is_list(digits: str) -> bool:
     return len(steps) == 1 and abs(steps.pop()) <= 10
 
 
+def _is_address(bare: str, start: int, end: int) -> bool:
+    """Whether the digits name a file or a page: `photo-06-78-12-34-56.jpg`, `https://exemple.fr/p/0678123456`."""
+    if bare.startswith(".", end) and FILE.match(bare, end):
+        return True
+    return bare.startswith(("/", "-", "_", "="), start - 1) and PAGE.search(bare, max(0, start - 120), start) is not None
+
+
 def _judge_odd(bare: str, found: re.Match[str]) -> bool:
     if not is_french("".join(GROUP.findall(found[0].replace("o", "0")))):
         return False
@@ -298,7 +307,7 @@ def detect(bare: str) -> Iterator[Hit]:
     while (found := NATIONAL.search(bare, at)) is not None:
         start = found.start()
         at = start + 1  # Within 03/1985 06 45 one may begin.
-        if _judge_national(bare, found):
+        if _judge_national(bare, found) and not _is_address(bare, start, found.end()):
             at = found.end()
             opened = bare[start - 1 : start] in {"(", "["} and (")" in found[0] or "]" in found[0])
             yield Hit(PHONE, start - opened, found.end(), "fr")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gateway.privacy.findings import SECRET, Hit
+from gateway.privacy.identifiers import is_identifier
 
 # Any long run of a key's letters is looked at; what a key begins with decides.
 CANDIDATE = re.compile(r"[A-Za-z0-9](?<![A-Za-z0-9_.\-].)[A-Za-z0-9_.\-]{15,}")
@@ -94,6 +95,11 @@ NAMED = re.compile(
     re.IGNORECASE,
 )
 COMMAND = re.compile(r"(?<=\s)(?:-u|--user|--proxy-user)[ =][\"']?[\w.@-]{1,64}:([^\s\"']{4,100})")
+# The two lines of a setting: name: DB_PASSWORD, value: …
+PAIR = re.compile(
+    r"(?:password|passwd|pwd|secret|token|key)[\"']?,?[ \n\t-]{0,20}[\"']?value[\"']? ?[:=] ?[\"']?([^\s\"',}]{6,400})",
+    re.IGNORECASE,
+)
 STAND_IN = re.compile(r"(?:[a-z]+_)*(?:password|passwd|pass|pwd|secret|key|token|mot_?de_?passe|mdp)", re.IGNORECASE)
 GLUED = re.compile(
     r"\b(?:(?:mysql(?:dump|admin|import)?|mariadb|sshpass|(?:docker|podman|az|oc|helm registry) login)\b[^\n]{0,120}? -p"
@@ -121,6 +127,10 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         for found in GLUED.finditer(text):
             if not PLACEHOLDER.search(found[1]) and any(letter.isdigit() for letter in found[1]):
                 yield Hit(SECRET, found.start(1), found.end(1), "password in a command")
+    if "value" in bare:
+        for found in PAIR.finditer(text):
+            if _is_drawn(found[1]):
+                yield Hit(SECRET, found.start(1), found.end(1), "assigned")
     if ":A" in text:
         for found in TELEGRAM.finditer(text):
             yield Hit(SECRET, found.start(), found.end(), "telegram")
@@ -133,7 +143,7 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         for found in ASSIGNED.finditer(text):
             if NAMED.search(text, max(0, found.start() - 30), found.start()) is None:
                 continue
-            if _random(found[1], 2.5) and any(letter.isdigit() for letter in found[1]):
+            if _is_drawn(found[1]):
                 yield Hit(SECRET, found.start(1), found.end(1), "assigned")
 
 
@@ -197,6 +207,10 @@ def _random(value: str, least: float) -> bool:
 
     size = len(value)
     return -sum(count / size * log2(count / size) for count in map(value.count, set(value))) >= least
+
+
+def _is_drawn(value: str) -> bool:
+    return any(letter.isdigit() for letter in value) and _random(value, 2.5) and not is_identifier(value)
 
 
 def _addresses(text: str) -> Iterator[Hit]:

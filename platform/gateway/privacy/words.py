@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from gateway.privacy.findings import VALUE, WORD, Hit
+from gateway.privacy.identifiers import is_identifier
 
 # In lower case without accents; a space stands for any gap. The last word of each may be plural.
 SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass phrase|phrase secrete|token|jeton
@@ -87,7 +88,8 @@ BETWEEN = re.compile(
 )
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
 BRIDGE = re.compile(
-    r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera|c'est) :?| ?(?P<link>[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
+    r"(?P<words>(?:,? [a-z'-]{1,20}|'[a-z-]{1,20}){1,8}?)(?:,? (?:est|is|was|sera|c'est|c'etait|etait) :?"
+    r"| ?(?P<link>[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
 )
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
 OWNER = re.compile(r" (?:de|du|des|d'|pour|sur|of|for|to|on|from)\b")
@@ -126,9 +128,10 @@ COUNTED = re.compile(
 DOOR = re.compile(r"[#*]?(?=[0-9a-z#*]*[0-9]{3}|[0-9]{2}[a-z])[0-9]{0,8}[a-z]?[0-9]{0,8}[a-z]?[#*]?")  # 3591#, 7412A, A4512
 QUOTED = re.compile(r"(?<=[\"«“])(?=[^\"»”\n]{0,30}[0-9])(?=[^\"»”\n]{0,30}[^\W\d])([^\s\"»”]+(?: [^\s\"»”]+){1,2})(?=[\"»”])")
 REVERSED = re.compile(
-    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was|en) (?:le |la |mon |ma |my |the "
+    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was|en|a good|a strong|a safe|a secure) "
+    r"(?:le |la |mon |ma |my |the "
     r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
-    r"(?:nouveau |nouvelle |new |old )?$"
+    r"(?:nouveau |nouvelle |ancien |vieux |bon |vrai |new |old |good |strong |safe |secure )?$"
 )
 
 
@@ -256,7 +259,7 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
             and word not in {"pass", "token", "jeton", "secret", "identifiant", "bearer", "login"}
             and not (digits == 4 and written[:2] in {"19", "20"})
         )
-    if SETTING.fullmatch(bare):
+    if SETTING.fullmatch(bare) or is_identifier(written):
         return False
     if TECHNICAL.fullmatch(bare) or ("@" in bare[1:] and "." in bare.rsplit("@", 1)[1]):
         return False
