@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
-from gateway.privacy import emails, findings, names, numbers, patterns, phones, secrets, words
+from gateway.privacy import earnings, emails, findings, names, numbers, patterns, phones, secrets, words
 from gateway.privacy.findings import Finding, Hit
 from gateway.privacy.plain import Plain, plain
 from gateway.privacy.policy import DEFAULT, PrivacyPolicy
@@ -47,27 +48,30 @@ def detect(text: str, policy: PrivacyPolicy = DEFAULT) -> tuple[Finding, ...]:
         found = [one for one in found if not findings.PLACEHOLDER.fullmatch(text, one.start, one.end)]
     if policy.never:
         found = [one for one in found if plain(text[one.start : one.end]).bare.strip() not in policy.never]
-    return tuple(sorted(found, key=lambda one: (one.start, one.end, one.kind)))
+    return tuple(sorted(found, key=itemgetter(1, 2, 0)))
 
 
 def _hits(seen: Plain, policy: PrivacyPolicy) -> Iterator[Hit]:
     text, bare, off = seen.text, seen.bare, policy.off
+    tokens = frozenset(words.TOKENS.findall(bare))
     if findings.EMAIL not in off:
         yield from emails.detect(bare)
     if findings.PHONE not in off:
         yield from phones.detect(bare)
     if findings.CARD not in off:
-        yield from numbers.cards(bare)
+        yield from numbers.cards(bare, tokens)
     if findings.IBAN not in off:
         yield from numbers.ibans(bare)
     if findings.NIR not in off:
-        yield from numbers.nirs(bare)
+        yield from numbers.nirs(bare, tokens)
     if not {findings.SIREN, findings.SIRET, findings.VAT} <= off:
         yield from numbers.companies(bare)
     if findings.SECRET not in off:
         yield from secrets.detect(text, bare)
     if not {findings.WORD, findings.VALUE} <= off:
-        yield from words.detect(text, bare, policy.words, policy.never)
+        yield from words.detect(text, bare, tokens, policy.words, policy.never)
+    if findings.VALUE not in off:
+        yield from earnings.detect(text, bare, tokens)
     if findings.NAME not in off:
         yield from names.detect(text, policy.names)
 
@@ -76,7 +80,7 @@ def _without_overlaps(hits: list[Hit]) -> list[Hit]:
     words_found = [hit for hit in hits if hit.kind == findings.WORD]
     others = [hit for hit in hits if hit.kind != findings.WORD]
     if len(others) > 1:
-        others.sort(key=lambda hit: (hit.start, hit.end))
+        others.sort(key=itemgetter(1, 2))
         kept: list[Hit] = []
         for hit in others:
             if kept and hit.start < kept[-1].end:

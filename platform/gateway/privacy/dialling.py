@@ -82,5 +82,10 @@ def _french_pattern() -> re.Pattern[str]:
 
 
 def is_french(national: str) -> bool:
-    """Ten digits that begin with 0."""
-    return _french_pattern().match(national, 1) is not None or TESTS.fullmatch("33" + national[1:]) is not None
+    """Ten digits that begin with 0: a number of the plan, given out or not, because people invent `07 12 34 56 78`."""
+    return national[1] in "1234567" or _french_pattern().match(national, 1) is not None
+
+
+def is_possible(code: str, rest: str) -> bool:
+    """Whether a number of the country may have so many digits."""
+    return len(rest.removeprefix("0")) in _lengths(code)

@@ -10,7 +10,7 @@ from gateway.privacy.findings import EMAIL, Hit
 OPEN, CLOSE = r"[\[({<]", r"[\])}>]"
 # What stands for the at sign. Each is looked for only where its letters are: most of a text is passed over quickly.
 BRACKETED = re.compile(rf"{OPEN} ?(?:at|arobase|arobas|arrobase|a|chez|@) ?{CLOSE}")
-SIGNS = (
+SIGNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("@",), re.compile("@")),
     (("[", "(", "{", "<"), BRACKETED),
     (("|at|", '"at"', "|arobase|", '"arobase"'), re.compile(r"[|\"](?:at|arobase)[|\"]")),
@@ -22,19 +22,22 @@ SIGNS = (
             r"(?:arobase|arobas|arrobase|at|chez)(?![a-z0-9_-])(?<![a-z0-9_-]at)(?<![\[({<]at)(?<![a-z0-9_-]chez)(?<![\[({<]chez)"
         ),
     ),
+    ((" a ",), re.compile(r"(?<=[a-z0-9] )a(?= [a-z0-9-]{2,40}\.(?:fr|com|org|net|eu|be|ch|ca|io|lu)(?![a-z0-9-]))")),
 )
 AT = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in SIGNS))
-DOT = rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?|[_-](?:dot|point)[_-]| (?:dot|point) )"
+DOT = rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?| ?[_-](?:dot|point)[_-] ?| (?:dot|point) )"
 LOCAL = re.compile(
     r"(?<![\w.+-])([\w+%'&-](?:[\w.+%'&-]{0,62}[\w+&-])?"
-    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}}) ?$"
+    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}})[\"»]? ?$"
 )
+NOT_LOCAL = re.compile(r"[/=?|{}`&]")
 BACKWARDS = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}")  # A plain local part, read from the at sign.
 DOMAIN = re.compile(
-    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net)(?!\w)))){1,8}(?:xn--[a-z0-9-]{2,40}"
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net|io|eu|be|ch|ca|uk|de|es|it)(?![\w.])))){1,8}(?:xn--[a-z0-9-]{2,40}"
     r"|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
 )
-SPACED_DOMAIN = re.compile(rf" ?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
+SPACED_DOMAIN = re.compile(rf" ?[\"«]?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
+SPELLED_DOT = re.compile(rf"(?<![a-z0-9])(?:dot|point|punkt)(?![a-z0-9])|{OPEN} ?\. ?{CLOSE}")
 FILES = frozenset(
     "png jpg jpeg gif svg webp avif ico bmp tiff css scss less js mjs cjs ts tsx jsx json yaml yml toml html htm"
     " xml txt pdf doc docx"
@@ -47,11 +50,18 @@ ENDINGS = frozenset(
     " corsica asso email cloud online site name int".split()
 )
 NOT_PEOPLE = frozenset(
-    "look looking looks us me it is be are was meet available hosted see find site arrive arrived live living"
+    "you look looking looks us me it is be are was meet available hosted see find site arrive arrived live living"
     " work working works chat"
     " here there check visit stay buy sold good best join more us website page store shop only shopping report"
     " posted read".split()
 )
+JOINED_NAME = re.compile(
+    r"[a-z]{1,30}(?:[._][a-z0-9]{2,30}){1,3}|[a-z]{4,30}[0-9]{1,4}"
+)  # One writes so of a mailbox, not of a person.
+GREETINGS = frozenset(
+    "hello bonjour salut hi hey coucou bonsoir cc via merci thanks dear cher chere follow suivez avec with par by".split()
+)
+ABOUT_MAIL = re.compile(r"\b(?:e-?mails?|mails?|mel|courriel|adresse|address)\b[^\n.!?]{0,40}$")
 IN_ADDRESS = re.compile(r"://[^\s/@?#]{0,100}$")  # Before the host of https://name:password@host is no mailbox.
 SPELLED = re.compile(rf"[|\"]|{OPEN} ?(?:at|arobas|arobase|arrobase|a|chez|@)|&#|&comm|%40|aro|arr")
 
@@ -77,8 +87,8 @@ def _plain(bare: str, found: re.Match[str]) -> Hit | None:
     start = at - local.end()
     while start < at and bare[start] in ".'&!#$*/=?^`{|}~-%":  # Punctuation before an address is not its own.
         start += 1
-    cut = max(bare.rfind(letter, start, at) for letter in "/=?|{}`&")  # …?to=jean@exemple.fr
-    start = max(start, cut + 1)
+    cut = NOT_LOCAL.search(local[0])  # …?to=jean@exemple.fr
+    start = max(start, at - cut.start()) if cut else start
     if start >= at or bare[at - 1] == "." or (start and bare[start - 1] == "@"):
         return None
     if domain[0].rsplit(".", 1)[-1] in FILES or (
@@ -98,17 +108,19 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
     if local is None or domain is None:
         return None
     name, ending = local[1], domain[2]
-    written_dot = "." in domain[1]
+    written_dot = "." in domain[1] and not SPELLED_DOT.search(domain[1])
     if ending in FILES or not any(letter.isalnum() for letter in name):
         return None
     if sign == "@":
         before, after = bare[at - 1] == " ", bare[found.end() : found.end() + 1] == " "
-        if ending not in ENDINGS or name in NOT_PEOPLE or (before and not after):
+        if ending not in ENDINGS or name in NOT_PEOPLE:
+            return None
+        if before and not after and not _is_called_mail(bare, at, name):
             return None  # "hello @jean.fr" is a mention.
-        if not before and not after and "." in domain[1] and not re.search(r" \.|\. |[\[({<]", domain[1]):
+        if before == after and not before and "." in domain[1] and not re.search(r" \.|\. |[\[({<]", domain[1]):
             return None  # Not spelled out, so it was judged as it is.
-    elif sign == "chez":
-        if ending not in ENDINGS or written_dot or not any(mark in name for mark in "._"):
+    elif sign in {"chez", "a"}:
+        if ending not in ENDINGS or not JOINED_NAME.fullmatch(name):
             return None
     elif sign == "at":
         like_address = any(mark in name for mark in "._") or name[-1].isdigit()
@@ -118,6 +130,14 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
         return None
     start = max(0, at - 110) + local.start(1)
     return Hit(EMAIL, start, domain.end(), "spelled out")
+
+
+def _is_called_mail(bare: str, at: int, name: str) -> bool:
+    if JOINED_NAME.fullmatch(name) or name[-1].isdigit():
+        return True
+    if bare[bare.rfind("\n", 0, at) + 1 : at].strip() == name and name not in GREETINGS:
+        return True
+    return ABOUT_MAIL.search(bare, max(0, at - 60), at) is not None
 
 
 _AT_ANY = re.compile(rf"\s*(?:{AT.pattern})\s*")

@@ -8,43 +8,56 @@ from functools import lru_cache
 
 from gateway.privacy.findings import CARD, IBAN, NIR, SIREN, SIRET, VAT, Hit
 
-S = r"(?: ?[-./_] ?| {1,3})"
+# No decimals; but in 4111111111111111,4242424242424242 the comma parts two.
+ALONE = r"(?:(?<![0-9][.,].)|(?<=[0-9]{4},.)|(?<=[0-9][ .-][0-9]{2},.))"
+S = r"[ ./_-]{1,3}+"
+S0 = r"[ ./_-]{0,3}+"  # As few choices as can be: it stands between all digits.
 CARDS = re.compile(
-    r"[2-6](?:(?<![0-9a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.))(?<![0-9][.,].)(?:"
-    r"[0-9]{12,18}"
+    r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))"
+    rf"{ALONE}"
+    r"(?=(?:[ ./_,\n-]{0,3}+[0-9]){11})(?:"  # What most numbers fail.
+    r"[0-9]{11,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
     rf"|(?<=3)[0689][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{4}}|(?<=3)[0689][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{2}}"
+    rf"|[0-9]{{4}}(?:{S}[0-9]{{5}}){{2}}{S}[0-9]"
+    rf"|(?<=[45])[0-9]{{2}}(?:{S}[0-9]{{3}}){{4}}{S}[0-9]|(?<=3)[47][0-9](?:{S}[0-9]{{3}}){{4}}"
     rf"|[0-9](?:{S}[0-9]{{2}}){{7}}|(?: [0-9]){{15}}|[0-9]{{7}}{S}[0-9]{{8}}|[0-9]{{5}}{S}[0-9]{{10}}"
     rf"|[0-9]{{5}}{S}[0-9]{{6}}{S}[0-9]{{4}}|[0-9]{{3}}{S}[0-9]{{12}}|[0-9]{{7}}(?:{S}[0-9]{{4}}){{2}}"
     rf"|[0-9]{{3}}(?:,[0-9]{{4}}){{3}}|(?<=[45])[0-9]{{3,7}}(?:{S}[0-9]{{4,8}}){{1,3}}(?:{S}[0-9]{{2,3}})?"
     r")(?![0-9a-z])"
 )
-LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].)(?<![0-9][.,].)(?:{S}?[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
+LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].){ALONE}(?:{S0}[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
 BRANDS = (
     ("visa", re.compile(r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})")),
     ("mastercard", re.compile(r"(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}")),
     ("amex", re.compile(r"3[47][0-9]{13}")),
     ("diners", re.compile(r"3(?:0[0-5]|095|6[0-9]|[89][0-9])[0-9]{11}")),
     ("discover", re.compile(r"6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}(?:[0-9]{3})?")),
-    ("jcb", re.compile(r"35(?:2[89]|[3-8][0-9])[0-9]{12}")),
+    ("jcb", re.compile(r"35(?:2[89]|[3-8][0-9])[0-9]{12}|2131[0-9]{11}")),
     ("unionpay", re.compile(r"62[0-9]{14,17}")),
+    ("mir", re.compile(r"220[0-4][0-9]{12}")),
+    ("maestro", re.compile(r"(?:50|5[6-8]|6[0-9])[0-9]{10}(?:[0-9]{4})?")),
     ("maestro", re.compile(r"(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}")),
 )
 ABOUT_CARDS = re.compile(r"\b(?:carte|cb|card|visa|mastercard|amex|diners|paiement|payment|credit|debit|pan)\b")
 ABOUT_OTHERS = re.compile(
     r"\b(?:imei|siret|siren|ean|gtin|isbn|commande|order|colis|suivi|tracking|ref|reference|serie|serial|sku|hash"
     r"|commit|timestamp"
-    r"|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b[^0-9\n]{0,14}$"
+    r"|id|uid|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b[^0-9\n]{0,14}$"
 )
 NIRS = re.compile(
-    rf"[1-478](?<![0-9a-z].)(?<![0-9][.,].){S}?[0-9]{{2}}{S}?[0-9]{{2}}{S}?(?:[0-9]{S}?[0-9]"
-    rf"|2{S}?[ab]){S}?[0-9]{{3}}{S}?[0-9]{{3}}"
-    rf"(?P<key>{S}?\(?(?:[|,/] ?)?(?:cle|key)? ?:? ?[0-9]{{2}}\)?)?(?![0-9a-z])"
+    rf"[1-478](?<![0-9a-z].){ALONE}{S0}[0-9]{{2}}{S0}[0-9]{{2}}{S0}(?:[0-9]{S0}[0-9]"
+    rf"|2{S0}[ab]){S0}[0-9]{{3}}{S0}[0-9]{{3}}"
+    rf"(?P<key>{S0}\(?(?:[|,/] ?)?(?:cle|key)? ?:? ?[0-9]{{2}}\)?)?(?![0-9a-z])"
 )
-LOOSE = re.compile(rf"[12](?<![0-9a-z].)(?<![0-9][.,].)(?:{S}?[0-9]){{14}}(?![0-9a-z])")  # Grouped in any way.
-THREES = re.compile(rf"[12](?<![0-9a-z].)(?<![0-9][.,].)[0-9]{{2}}(?:{S}[0-9]{{3}}){{4}}(?![0-9a-z])")
-NIR_HINTS = ("nir", "secu", "social", "insee", "ameli", "vitale", "assur", "immatriculation", "nss", "ssn", " ss")
+LOOSE = re.compile(rf"[12](?<![0-9a-z].){ALONE}(?:{S0}[0-9]){{14}}(?![0-9a-z])")  # Grouped in any way.
+THREES = re.compile(  # Or fours, or fives.
+    rf"[12](?<![0-9a-z].){ALONE}[0-9]{{2}}(?:(?:{S}[0-9]{{3}}){{4}}|[0-9](?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
+    rf"|[0-9]{{2}}(?:{S}[0-9]{{5}}){{2}})(?![0-9a-z]|[ ._/-][0-9])"
+)
+NIR_HINTS = frozenset("nir secu securite social insee ameli vitale assure assuree immatriculation nss ssn ss".split())
+CARD_HINTS = frozenset("carte cartes card cards cb visa mastercard".split())
 ABOUT_NIR = re.compile(
     r"\b(?:nir|secu|securite sociale|social security|insee|ameli|vitale|assure|assuree|n ?° ?ss|nss|immatriculation"
     r"|numero ss|ssn)\b"
@@ -52,7 +65,7 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._-]?[0-9] ?[0-9](?=[ ._/-]{0,2}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._/-]{0,3}[0-9][ ._/-]?[0-9](?=[ ._/-]{0,3}[0-9a-z])")
 COUNTRIES = frozenset(
     "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
     " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
@@ -60,7 +73,7 @@ COUNTRIES = frozenset(
 )
 STRUCTURE = re.compile(r"([0-9]+)!?([nac])")
 CLASSES = {"n": "[0-9]", "a": "[a-z]", "c": "[0-9a-z]"}
-COMPANY = re.compile(rf"(?<![0-9a-z])(?:[0-9]{{3}}{S}?[0-9]{{3}}{S}?[0-9]{{3}})(?P<nic>{S}?[0-9]{{3}} ?[0-9]{{2}})?(?![0-9a-z])")
+COMPANY = re.compile(rf"(?<![0-9a-z])(?:[0-9]{{3}}{S0}[0-9]{{3}}{S0}[0-9]{{3}})(?P<nic>{S0}[0-9]{{3}} ?[0-9]{{2}})?(?![0-9a-z])")
 FRENCH_VAT = re.compile(r"(?<![0-9a-z])fr ?[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}(?![0-9a-z])")
 NOT_ALNUM = re.compile(r"[^0-9a-z]")
 LETTER_VALUES = {ord(letter): str(int(letter, 36)) for letter in "abcdefghijklmnopqrstuvwxyz"}
@@ -91,16 +104,24 @@ def _before(bare: str, start: int, width: int = 40) -> str:
 
 
 GROUP_BEFORE = re.compile(r"(?<![0-9a-z])([0-9a-z]*[0-9][0-9a-z]*)[ ._/-]$")
+IBAN_BEFORE = re.compile(r"[a-z]{2}[0-9]{2}[0-9a-z ._/-]{1,30}$")
+ACCOUNT_BEFORE = re.compile(r"[a-z]{2}[0-9]{2}[ ._/-]{0,3}[a-z]{4}[ ._/-]{1,3}$")  # A British IBAN, whose key is wrong.
 DATE_BEFORE = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4} $")
 REFERENCE = re.compile(r"[0-9][-_/]$")
+ANOTHER = re.compile(r"(?:[0-9]{13}|[0-9]{4}(?:[ .-][0-9]{4}){3} ?)[-_/] ?$")
 MORE = re.compile(r"[ ._-]{1,2}[0-9]")
 GROUP_AFTER = re.compile(r"[ ._-][0-9]{4}(?![0-9])")
 
 
-def cards(bare: str) -> Iterator[Hit]:
-    for found in CARDS.finditer(bare):
-        yield from _card(bare, found)
-    if any(word in bare for word in ("carte", "card", "cb ", "visa")):
+def cards(bare: str, tokens: frozenset[str]) -> Iterator[Hit]:
+    at = 0
+    while (found := CARDS.search(bare, at)) is not None:
+        # Within 12/06/2026 4970 one may begin.
+        at = found.start() + 1 if bare[found.start() - 1 : found.start()] in {"/", "-", "."} else found.end()
+        for hit in _card(bare, found):
+            at = hit.end
+            yield hit
+    if not tokens.isdisjoint(CARD_HINTS):
         for found in LOOSE_CARDS.finditer(bare):
             if ABOUT_CARDS.search(_before(bare, found.start())):
                 yield from _card(bare, found)
@@ -125,6 +146,8 @@ def _card(bare: str, found: re.Match[str]) -> Iterator[Hit]:
 def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
     before = _before(bare, start)
     about_cards = ABOUT_CARDS.search(before) is not None
+    if len(digits) == 12 and not about_cards:
+        return True
     if ABOUT_OTHERS.search(before) and not about_cards:
         return True
     joined = end - start == len(digits)
@@ -133,11 +156,14 @@ def _is_something_else(bare: str, start: int, end: int, digits: str) -> bool:
     if len(digits) == 14 and not about_cards and joined and luhn(digits[:9]) and digits[9:11] == "00":
         return True  # A SIRET, whose first establishments are numbered 00012, 00020…
     if joined:
-        return REFERENCE.search(before) is not None
-    group = GROUP_BEFORE.search(before)
+        return REFERENCE.search(before) is not None and not ANOTHER.search(before)
+    group = None if ANOTHER.search(before) else GROUP_BEFORE.search(before)
+    if ACCOUNT_BEFORE.search(before):
+        return True
     size = len(bare[start:end]) - len(bare[start:end].lstrip("0123456789"))
     if size <= 2:  # A list of small numbers?
-        return group is not None or MORE.match(bare, end) is not None
+        rare = digits[0] not in "45" and not about_cards
+        return rare or group is not None or MORE.match(bare, end) is not None
     if group is not None and (size > 4 or len(group[1]) == size) and not DATE_BEFORE.search(before):
         return True
     return size == 4 and GROUP_AFTER.match(bare, end) is not None
@@ -169,10 +195,10 @@ def _iban(country: str) -> re.Pattern[str] | None:
     if not structure:
         return None
     body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
-    return re.compile(rf"{country[0]} ?{country[1]}[ ._-]?[0-9] ?[0-9]{body}(?![0-9a-z])")
+    return re.compile(rf"{country[0]} ?{country[1]}[ ._/-]{{0,3}}[0-9][ ._/-]?[0-9]{body}(?![0-9a-z])")
 
 
-def nirs(bare: str) -> Iterator[Hit]:
+def nirs(bare: str, tokens: frozenset[str]) -> Iterator[Hit]:
     for found in NIRS.finditer(bare):
         value = compact(found[0].replace("cle", "").replace("key", ""))
         if _is_nir(value):
@@ -181,10 +207,13 @@ def nirs(bare: str) -> Iterator[Hit]:
             if len(value) == 13 and not _is_keyless(bare, found):
                 continue
             yield Hit(NIR, found.start(), found.end(), "" if len(value) == 15 else "no key")
-    called = any(word in bare for word in NIR_HINTS)
-    for found in (LOOSE if called else THREES).finditer(bare):
+    for found in (THREES if tokens.isdisjoint(NIR_HINTS) else LOOSE).finditer(bare):
         written = found[0]
-        if _is_nir(compact(written)) and (THREES.fullmatch(written) or ABOUT_NIR.search(_before(bare, found.start(), 60))):
+        before = _before(bare, found.start(), 60)
+        if _is_nir(compact(written)) and (
+            (THREES.fullmatch(written) and not GROUP_BEFORE.search(before))
+            or (ABOUT_NIR.search(before) and not IBAN_BEFORE.search(before))
+        ):
             yield Hit(NIR, found.start(), found.end())
 
 

@@ -8,29 +8,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
-from gateway.privacy.dialling import code_of, is_french, is_valid
+from gateway.privacy.dialling import code_of, is_french, is_possible, is_valid
 from gateway.privacy.findings import PHONE, Hit
 
-SEP = r"(?: ?[-./_] ?| {1,2}|\t)?"
+SEP = r"[ ./_\t\n-]{0,3}+"  # As few choices as can be: it stands between all digits.
 NATIONAL = re.compile(
-    rf"[0o](?:(?<![0-9a-z+][0o])|(?<=tel[0o])|(?<=mob[0o])|(?<=port[0o]))(?<![0-9][.,][0o])(?:(?<=0)|(?=[67]))"
-    rf"[)\]]?{SEP}[1-9][)\]]?(?:{SEP}[0-9]){{8}}(?![0-9])"
+    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.))"
+    rf"(?:(?<![0-9][.,].)|(?<=[0-9]{{9}},.)|(?<=[0-9][ .-][0-9]{{2}},.))(?:(?<=0)|(?=[67]))"  # No decimals, but a list.
+    rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
-INTERNATIONAL = re.compile(r"(?:\+|00|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])")
-WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33){SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
+INTERNATIONAL = re.compile(
+    r"(?:\+(?<![0-9a-z]\+)|00(?<![0-9a-z_]00)|%2b) ?\(?(?P<rest>[1-9](?:(?:[ ]?[-./_()\]] ?\(?| {1,2}\(?)?[0-9]){6,16})(?![0-9])"
+)
+WITHOUT_PLUS = re.compile(rf"33(?<![0-9a-z+]33)(?<![0-9][.,]33)\)?{SEP}(?:\(0\))?{SEP}[1-9](?:{SEP}[0-9]){{8}}(?![0-9a-z])")
+NOT_COUNTED = re.compile(r"(?! ?[%€$£°]|[.,][0-9]| ?(?:euros?|eur|usd|dollars?|habitants?|people|km|m2|k)\b)")
 TRUNK = re.compile(r"\( ?0 ?\)")
 GROUP = re.compile(r"[0-9]+")
 
 # How the ten digits of a French number are grouped; dates, coordinates and references are grouped otherwise.
 SHAPES = {
     (10,), (2, 2, 2, 2, 2), (4, 2, 2, 2), (4, 3, 3), (4, 6), (2, 8), (2, 4, 4), (2, 3, 3, 2), (2, 2, 3, 3), (2, 3, 2, 3),
-    (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9), (1, 3, 2, 2, 2),
+    (3, 3, 4), (2, 2, 2, 4), (6, 4), (1, 1, 2, 2, 2, 2), (1, 3, 3, 3), (1, 9), (1, 3, 2, 2, 2), (5, 5),
 }  # fmt: skip
-ONLY_SPACED = {(1, 9), (1, 3, 2, 2, 2), (1, 3, 3, 3), (2, 8), (2, 2, 2, 4), (3, 3, 4), (2, 2, 3, 3), (2, 3, 2, 3), (2, 3, 3, 2)}
-LOTTERY = frozenset("loto lotto keno tirage euromillion euromillions gagnants winning".split())
+ONLY_SPACED = {
+    (5, 5),
+    (1, 9),
+    (1, 3, 2, 2, 2),
+    (1, 3, 3, 3),
+    (2, 8),
+    (2, 2, 2, 4),
+    (3, 3, 4),
+    (2, 2, 3, 3),
+    (2, 3, 2, 3),
+    (2, 3, 3, 2),
+}
+LOTTERY = frozenset("bingo combinaison grille loto lotto keno tirage euromillion euromillions gagnants winning".split())
 ABOUT_PHONES = frozenset(
-    "tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
+    "note notez allo tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
     " appelle joindre joignable"
     " rappeler rappelez rappelle contacter contactez call text reach wa".split()
 )
@@ -41,12 +57,23 @@ NOT_A_PHONE = frozenset(
     " siren siret bordereau bon devis contrat contract transaction imei gtin version build release firmware"
     " revision hash commit sha"
     " adherent client contrat membre abonne compte member customer account police allocataire permis passeport licence cadastrale"
-    " id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
+    " sn pn id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
-REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*-$|[0-9][a-z]+-$")
+NEVER_A_PHONE = frozenset(
+    "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"
+    " serial siren siret imei version dossier ticket".split()
+)
+NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE
+SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
+FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|pdf|docx?|xlsx?|pptx?|html?|php|zip|mp[34]|txt|csv|log|json|xml)\b")
+PAGE = re.compile(r"://[^\s?#\"'<>]*[/_-]$")
+REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*[-_]$|[0-9][a-z]+-$")
+ANOTHER = re.compile(r"(?:(?<![0-9])0[1-9][0-9]{8}|33[0-9]{9}|[ ._-][0-9]{2}[ ._-][0-9]{2}[ ._-][0-9]{2})[/_-]$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
+OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
 LETTERS = re.compile("[a-z]+")
 PAIRS = re.compile(r"[0o][1-9]([ ._/-])[0-9]{2}\1[0-9]{2}\1[0-9]{2}\1[0-9]{2}")
+MOBILE_PAIRS = re.compile(r"0[67]([ ._/-])[0-9]{2}(?:\1[0-9]{2}){3}")  # Another number, with nothing but a space between.
 FRANCE_AND_MORE = frozenset({"33 ", "33.", "33-"})
 NOT_SEPARATORS = frozenset("0123456789()]o")
 # Mobile numbers with rarer marks between the pairs, or the letter O for a zero.
@@ -65,54 +92,111 @@ def _line(text: str, start: int, width: int = 40) -> str:
     return before[before.rfind("\n") + 1 :]
 
 
+GROUPS_BEFORE = re.compile(r"(?<![0-9a-z])(?:[0-9a-z]{2}[0-9]{2}|[0-9]{1,3})[ ._/-]$")
 INSIDE = re.compile(r"(?:^|[^0-9a-z_:/.-])[0-9]{1,4}[ ._/\t-]$|[0-9]-$")
 MORE = re.compile(r"([ ._/\t-])[0-9]{2}(?![0-9:/h%])(?! ?(?:rue|avenue|av|bd|boulevard|ans|euros?|h|min|place|allee|chemin)\b)")
 
 
 def _part_of_more(bare: str, start: int, end: int, inner: str) -> bool:
     """Whether the digits go on before or after, separated as they are inside: then it is a longer number."""
-    before = bare[max(0, start - 12) : start]
-    if before and before[-1] in " ._/-\t" and before[-1] in (inner or " ") and INSIDE.search(before):
-        return True
+    before, mobile = bare[max(0, start - 15) : start], bare.startswith(("06", "07"), start)
+    if before[-2:-1].isdigit() and before[-1] in " ._/-\t" and before[-1] in (inner or " ") and INSIDE.search(before[-12:]):
+        return not (mobile and MOBILE_PAIRS.fullmatch(before[:-1]))
     after = MORE.match(bare, end)
-    return after is not None and bool(inner) and after[1] in inner
+    if after is None or not inner or after[1] not in inner:
+        return False
+    return not (mobile and MOBILE_PAIRS.fullmatch(bare, end + 1, end + 15))
+
+
+def _judge_pairs(bare: str, start: int, end: int, separator: str) -> bool:
+    """06 39 98 12 34, with one and the same mark between."""
+    digits = bare[start:end].replace(separator, "").replace("o", "0")
+    mobile = digits[1] in "67"
+    if not is_french(digits) or (separator != " " and bare[end : end + 1] == "_") or _part_of_more(bare, start, end, separator):
+        return False
+    words = LETTERS.findall(_line(bare, start))
+    if not words:
+        return mobile or not _is_list(digits)
+    if NAMES.isdisjoint(words) and (mobile or not _is_list(digits)):
+        return True
+    if not LOTTERY.isdisjoint(words):
+        return False
+    if mobile and separator != ".":
+        if not _is_named_otherwise(bare, start):
+            return True
+    elif not mobile and _is_list(digits) and ABOUT_PHONES.isdisjoint(words):
+        return False
+    return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(words)
+
+
+def _is_odd_mobile(written: str, shape: tuple[int, ...]) -> bool:
+    """067 788 99 00, or 06 7 7 8 8 9 9 0 0: in any groups, with spaces alone; but 06 12 2026 14 is a day and an hour."""
+    if not written.startswith(("06", "07")) or set(written) - NOT_SEPARATORS != {" "} or ")" in written:
+        return False
+    return (min(shape) > 1 and shape[:3] != (2, 2, 4)) or shape == (2, *(1,) * 8)
 
 
 def _judge_national(bare: str, found: re.Match[str]) -> bool:
     written, (start, end) = found[0], found.span()
-    shape: tuple[int, ...] = (2, 2, 2, 2, 2)
     if PAIRS.fullmatch(written):  # Most are written so.
-        digits = written.replace(written[2], "").replace("o", "0")
-    else:
-        groups = GROUP.findall(written.replace("o", "0"))
-        shape, digits = tuple(map(len, groups)), "".join(groups)
+        return _judge_pairs(bare, start, end, written[2])
+    groups = GROUP.findall(written.replace("o", "0"))
+    shape, digits = tuple(map(len, groups)), "".join(groups)
     single = shape == (1,) * 10  # 0 6 1 2 3 4 5 6 7 8
-    if shape not in SHAPES and not single:
+    if shape not in SHAPES and not single and not _is_odd_mobile(written, shape):
         return False
     if not is_french(digits):
         return False
     separators = set(written) - NOT_SEPARATORS
     if single:
-        return digits[1] in "67" and separators == {" "} and not _part_of_more(bare, start, end, " ")
+        plausible = digits[1] in "67" or (len(set(digits)) > 3 and digits != "0123456789")
+        return plausible and len(separators) == 1 and not _part_of_more(bare, start, end, "".join(separators))
     if shape in ONLY_SPACED and separators - {" "} and ")" not in written and (shape != (2, 8) or "." in separators):
         return False  # 01.23456789
+    if "\n" in separators and not (
+        shape == (2, 2, 2, 2, 2) and digits[1] in "67" and len(separators - {" "}) == 1 and "\n\n" not in written
+    ):
+        return False
+    if shape == (5, 5) and (digits[1] not in "67" or digits[4] == digits[9] == "0") and not _about_phones(bare, start, end):
+        return False  # Two postal codes.
     if "\t" in separators and (shape != (2, 2, 2, 2, 2) or digits[1] not in "67"):
         return False  # Columns of a table.
     after = bare[end : end + 1]
-    if after == "_" and " " not in separators:
+    if after == "_" and " " not in separators and not _about_phones(bare, start):
         return False
-    if shape != (2, 2, 2, 2, 2) and (after.isalpha() or REFERENCE.search(bare, max(0, start - 12), start)):
+    if shape != (2, 2, 2, 2, 2) and after.isalpha():
+        return False
+    near = bare[max(0, start - 13) : start]
+    if shape != (2, 2, 2, 2, 2) and REFERENCE.search(near) and not (ANOTHER.search(near) or _about_phones(bare, start)):
         return False
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
     before = LETTERS.findall(_line(bare, start))
+    if written == "0123456789" and ABOUT_PHONES.isdisjoint(before):
+        return False
+    if bare[start - 1 : start] == "#" and digits[1] not in "67":
+        return not ABOUT_PHONES.isdisjoint(before)
     if not before:
         return True
     if not LOTTERY.isdisjoint(before):
         return False
-    if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67":
+    if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67" and not _is_named_otherwise(bare, start):
         return True
     return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(before)
+
+
+def _is_list(digits: str) -> bool:
+    """05 10 15 20 25"""
+    pairs = [int(digits[at : at + 2]) for at in range(0, 10, 2)]
+    steps = {after - before for before, after in pairwise(pairs)}
+    return len(steps) == 1 and abs(steps.pop()) <= 10
+
+
+def _is_address(bare: str, start: int, end: int) -> bool:
+    """Whether the digits name a file or a page: `photo-06-78-12-34-56.jpg`, `https://exemple.fr/p/0678123456`."""
+    if bare.startswith(".", end) and FILE.match(bare, end):
+        return True
+    return bare.startswith(("/", "-", "_", "="), start - 1) and PAGE.search(bare, max(0, start - 120), start) is not None
 
 
 def _judge_odd(bare: str, found: re.Match[str]) -> bool:
@@ -120,19 +204,27 @@ def _judge_odd(bare: str, found: re.Match[str]) -> bool:
         return False
     if found[1] in {" ", ".", "-"}:
         return "o" in found[0][1:]  # All others have been judged.
-    if "," in found[1] and not _about_phones(bare, found.start()):
+    if "," in found[1] and not _about_phones(bare, *found.span()) and (" " in found[1] or found[0] != bare.strip()):
         return False  # A list: of departments, for instance.
     return bare[found.start() - 1 : found.start()] != found[1]
 
 
 def _called(bare: str, start: int) -> list[str]:
     """The last words before a number, with no other number between."""
-    near = GROUP.split(_line(bare, start, 24))[-1]
+    near = OTHER_NUMBER.split(_line(bare, start, 24))[-1]
     return LETTERS.findall(near)
 
 
-def _about_phones(bare: str, start: int) -> bool:
-    return not ABOUT_PHONES.isdisjoint(LETTERS.findall(_line(bare, start)))
+def _about_phones(bare: str, start: int, end: int | None = None) -> bool:
+    if not ABOUT_PHONES.isdisjoint(LETTERS.findall(_line(bare, start))):
+        return True
+    return end is not None and not ABOUT_PHONES.isdisjoint(LETTERS.findall(bare[end : end + 30].split("\n", 1)[0]))
+
+
+def _is_named_otherwise(bare: str, start: int) -> bool:
+    """Whether the very word before the number says what it is: `référence : 06 12 34 56 78`."""
+    words = [word for word in _called(bare, start) if word not in SMALL_WORDS]
+    return bool(words) and words[-1] in NEVER_A_PHONE
 
 
 def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
@@ -140,6 +232,8 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     start, first = found.start(), found.start("rest")
     if bare[start - 1 : start] in {"(", "["} and (")" in found[0] or "]" in found[0]):
         start -= 1
+    if bare[start] == "0" and not bare.startswith("33", first) and GROUPS_BEFORE.search(bare, max(0, start - 12), start):
+        return None  # The inside of an account number.
     written = found["rest"]
     if code_of(written[:3]) is None and written[:3].isdigit():
         return None
@@ -151,12 +245,14 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     if trunk is not None:
         written = written[: trunk.start()] + " " * (trunk.end() - trunk.start()) + written[trunk.end() :]
     groups = [(group[0], group.end()) for group in GROUP.finditer(written)]
+    if bare.startswith("+ ", start) and len(groups) == 1 + written.count(".") < 3 and not _about_phones(bare, start):
+        return None  # A sum.
     zeroes = bare[start : start + 3].lstrip("(").startswith("00")
     every = "".join([group for group, _ in groups])
     code = code_of(every)
     if code is None:
         return None
-    if len(groups[0][0]) < len(code):  # 005 823 422
+    if len(groups[0][0]) < len(code) and len(groups) < len(every):  # 005 823 422
         return None
     if zeroes and len(every) == 8 and len(groups) == 4:  # 00 12 34 56 78
         return None
@@ -164,7 +260,8 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     for count in range(len(groups), 0, -1):
         digits = every[:size]
         size -= len(groups[count - 1][0])
-        if not 6 <= len(digits) <= 16 or not is_valid(code, digits[len(code) :]):
+        invented = count == len(groups) and _is_invented(bare, found, code, digits)
+        if not 6 <= len(digits) <= 16 or not (invented or _exists(code, digits[len(code) :])):
             continue
         end = first + groups[count - 1][1]
         if count == len(groups) and bare[end : end + 1].isalpha() and len(groups) == 1:
@@ -179,6 +276,18 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     return None
 
 
+def _exists(code: str, rest: str) -> bool:
+    # +33 692 … for La Réunion is not right, but it is written.
+    return is_valid(code, rest) or (code == "33" and len(rest) == 9 and is_french("0" + rest))
+
+
+def _is_invented(bare: str, found: re.Match[str], code: str, digits: str) -> bool:
+    """With a plus and the right length, a number that was never given out is meant as one: `+1 555 123 4567`."""
+    if bare[found.start()] != "+" or not 9 <= len(digits) <= 15 or "." in found[0] or not is_possible(code, digits[len(code) :]):
+        return False
+    return NOT_COUNTED.match(bare, found.end()) is not None
+
+
 def _is_padded(bare: str, start: int, code: str, digits: str) -> bool:
     """Whether 00 and digits without a gap are rather a reference padded with zeroes."""
     if _about_phones(bare, start):
@@ -190,14 +299,16 @@ def detect(bare: str) -> Iterator[Hit]:
     if "+" in bare or "00" in bare or "%2b" in bare:
         at = 0
         while (found := INTERNATIONAL.search(bare, at)) is not None:
-            before = bare[found.start() - 1 : found.start()]
-            hit = None if found[0][0] != "%" and before.isalnum() else _foreign(bare, found)
+            hit = _foreign(bare, found)
             at = hit.end if hit else found.start("rest") + 1
             if hit:
                 yield hit
-    for found in NATIONAL.finditer(bare):
-        if _judge_national(bare, found):
-            start = found.start()
+    at = 0
+    while (found := NATIONAL.search(bare, at)) is not None:
+        start = found.start()
+        at = start + 1  # Within 03/1985 06 45 one may begin.
+        if _judge_national(bare, found) and not _is_address(bare, start, found.end()):
+            at = found.end()
             opened = bare[start - 1 : start] in {"(", "["} and (")" in found[0] or "]" in found[0])
             yield Hit(PHONE, start - opened, found.end(), "fr")
     for found in ODD_PAIRS.finditer(bare):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gateway.privacy.findings import SECRET, Hit
+from gateway.privacy.identifiers import is_identifier
 
 # Any long run of a key's letters is looked at; what a key begins with decides.
 CANDIDATE = re.compile(r"[A-Za-z0-9](?<![A-Za-z0-9_.\-].)[A-Za-z0-9_.\-]{15,}")
@@ -57,6 +58,12 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("cloison", r"(?:clo|cloison)_[A-Za-z0-9_\-]{24,100}"),
 )
 KEY = re.compile("|".join(f"(?P<{name}>{shape})" for name, shape in SHAPES))
+# The first two letters of each shape: what most strings fail, before forty shapes are tried.
+BEGINNINGS = frozenset(
+    "AK AS AB AC gh gi gl sk rk pk wh xo xa AI ya GO SG SK ke np py hf ap ey gs r8 pp cs nv tg fw do sh da hv se nt pa xk dc SC"
+    " li NR sn sb dp sq EA LT fi ph AT AG HR cl".split()
+)
+NAMELESS = re.compile(r"[A-Za-z0-9]{14}\.atlasv1|[MNO][A-Za-z0-9]{23,27}\.")
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]: ")
 PRIVATE_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: [0-9a-f]{40,64}")
 LONGEST_KEY = 16_000  # A PEM of 8,192 bits has 6,400 characters.
@@ -82,11 +89,22 @@ ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 NAMED = re.compile(
-    r"(?:secret|access|account|client|private|api|auth|bot|shared|encryption|signing|database"
+    r"(?:pg|mysql|redis|smtp|ftp|ssh|ldap|rsa|aes|jwt|hmac|app|user|admin|root|master|license|wp|mail|session|refresh|id|consumer"
+    r"|webhook|service|secret|access|account|client|private|api|auth|bot|shared|encryption|signing|database"
     r"|db)[_-]?(?:access[_-]?)?$|[a-z]{2,20}_$",
     re.IGNORECASE,
 )
 COMMAND = re.compile(r"(?<=\s)(?:-u|--user|--proxy-user)[ =][\"']?[\w.@-]{1,64}:([^\s\"']{4,100})")
+# The two lines of a setting: name: DB_PASSWORD, value: …
+PAIR = re.compile(
+    r"(?:password|passwd|pwd|secret|token|key)[\"']?,?[ \n\t-]{0,20}[\"']?value[\"']? ?[:=] ?[\"']?([^\s\"',}]{6,400})",
+    re.IGNORECASE,
+)
+STAND_IN = re.compile(r"(?:[a-z]+_)*(?:password|passwd|pass|pwd|secret|key|token|mot_?de_?passe|mdp)", re.IGNORECASE)
+GLUED = re.compile(
+    r"\b(?:(?:mysql(?:dump|admin|import)?|mariadb|sshpass|(?:docker|podman|az|oc|helm registry) login)\b[^\n]{0,120}? -p"
+    r"|redis-cli\b[^\n]{0,120}? -a) ?[\"']?([^\s\"']{4,100})"
+)
 PLACEHOLDER = re.compile(
     r"x{4,}|\*{3,}|\.{3,}|your[_\-]|votre|changeme|change_me|placeholder|redacted|<|\$\{|\{\{|_here$|insert|dummy"
     r"|todo|process\.env|os\.environ|getenv",
@@ -105,6 +123,14 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         for found in COMMAND.finditer(text):
             if not PLACEHOLDER.search(found[1]) and found[1].lower() not in {"password", "pass"}:
                 yield Hit(SECRET, found.start(1), found.end(1), "password in a command")
+    if " -p" in text or " -a" in text:
+        for found in GLUED.finditer(text):
+            if not PLACEHOLDER.search(found[1]) and any(letter.isdigit() for letter in found[1]):
+                yield Hit(SECRET, found.start(1), found.end(1), "password in a command")
+    if "value" in bare:
+        for found in PAIR.finditer(text):
+            if _is_drawn(found[1]):
+                yield Hit(SECRET, found.start(1), found.end(1), "assigned")
     if ":A" in text:
         for found in TELEGRAM.finditer(text):
             yield Hit(SECRET, found.start(), found.end(), "telegram")
@@ -117,7 +143,7 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         for found in ASSIGNED.finditer(text):
             if NAMED.search(text, max(0, found.start() - 30), found.start()) is None:
                 continue
-            if _random(found[1], 2.5) and any(letter.isdigit() for letter in found[1]):
+            if _is_drawn(found[1]):
                 yield Hit(SECRET, found.start(1), found.end(1), "assigned")
 
 
@@ -136,7 +162,8 @@ NEXT_START = re.compile(r"[_.](?=[A-Za-z0-9])")
 def _keys(text: str, candidate: re.Match[str]) -> Iterator[Hit]:
     position, end = candidate.start(), candidate.end()
     while position < end:
-        found = KEY.match(text, position, end)
+        likely = text[position : position + 2] in BEGINNINGS or NAMELESS.match(text, position, end)
+        found = KEY.match(text, position, end) if likely else None
         if found is not None:
             name = found.lastgroup or ""
             if _is_key(found[0], name):
@@ -182,9 +209,13 @@ def _random(value: str, least: float) -> bool:
     return -sum(count / size * log2(count / size) for count in map(value.count, set(value))) >= least
 
 
+def _is_drawn(value: str) -> bool:
+    return any(letter.isdigit() for letter in value) and _random(value, 2.5) and not is_identifier(value)
+
+
 def _addresses(text: str) -> Iterator[Hit]:
     for found in URL_PASSWORD.finditer(text):
-        if not PLACEHOLDER.search(found[2]) and found[2].lower() not in {"password", "pass", "pwd", "mot_de_passe", "motdepasse"}:
+        if not PLACEHOLDER.search(found[2]) and not STAND_IN.fullmatch(found[2]):
             yield Hit(SECRET, found.start(2), found.end(2), "password in an address")
     for found in URL_QUERY.finditer(text):
         if any(letter.isdigit() for letter in found[1]) and _random(found[1], 2.5):

@@ -8,18 +8,24 @@ from functools import lru_cache
 from itertools import pairwise
 
 from gateway.privacy.findings import VALUE, WORD, Hit
+from gateway.privacy.identifiers import is_identifier
 
 # In lower case without accents; a space stands for any gap. The last word of each may be plural.
 SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass phrase|phrase secrete|token|jeton
 cle api|cle d'api|cle d api
-cle secrete|cle privee|api key|apikey|secret key|private key|secret|code pin|pin code|pin|code secret
-code confidentiel|code d'acces|code wifi
-code de verification|verification code|access code|cvv|cvc|cryptogramme|identifiant|credential|bearer|otp
-code d'activation|cle wifi|cle wpa
-phrase de recuperation|recovery phrase|seed phrase|code alarme|code de l'alarme|code porte|digicode|mot de pass
-mots de pass|pass word|login"""
-MONEY = """salaire|salarial|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll|pay slip
-compensation package|pay rise
+cle secrete|cle privee|api key|apikey|secret key|private key|secret|identifiant|credential|bearer|cle wifi|cle wpa
+phrase de recuperation|recovery phrase|seed phrase|mot de pass
+mots de pass|pass word|login|pass|cle|pw"""
+# What is mostly typed on a keypad.
+CODES = """pin|code pin|pin code|code secret|code confidentiel|code d'acces|code wifi|digicode|cvv|cvc|cryptogramme|otp|puk
+code de verification|verification code|access code|code d'activation|code de securite|security code|code puk|code sim
+code alarme|code d'alarme|code de l'alarme|alarm code|code porte|code de la porte|door code|code d'entree|code entree|entry code
+code immeuble|code de l'immeuble|code portail|code du portail|gate code|code coffre|code du coffre|safe code|code du cadenas
+code de deverrouillage|unlock code|wifi code
+code carte|code de carte|code de la carte|code de ma carte|code cb|code de la cb|code de ma cb"""
+MONEY = """fiche de paye|bulletin de paye|paye du mois|ma paye|sa paye
+salaire|salarial|salariale|salariaux|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll
+pay slip|compensation package|pay rise
 augmentation de salaire|pension alimentaire|indemnite de licenciement|severance|revenu fiscal|revenu|net imposable
 brut annuel|brut mensuel
 saisie sur salaire|surendettement|decouvert bancaire|solde bancaire|rsa|allocation chomage|avis d'imposition
@@ -40,7 +46,7 @@ numero de securite sociale|social security number|numero secu|carte bancaire|num
 compte bancaire|bank account"""
 # Not sensitive by themselves, only with a value: too common in any text.
 ONLY_WITH_VALUE = frozenset(
-    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd"}
+    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd", "pass", "cle", "pw"}
 )
 
 
@@ -48,7 +54,8 @@ def _split(text: str) -> frozenset[str]:
     return frozenset(text.replace("\n", "|").split("|"))
 
 
-SECRET_WORDS, MONEY_WORDS = _split(SECRETS), _split(MONEY)
+CODE_WORDS, MONEY_WORDS = _split(CODES), _split(MONEY)
+SECRET_WORDS = _split(SECRETS) | CODE_WORDS
 AMOUNT_WORDS = MONEY_WORDS | _split(HEALTH)
 ALL_WORDS = SECRET_WORDS | AMOUNT_WORDS | _split(PRIVATE)
 TOKENS = re.compile(r"[a-z][a-z0-9]*")
@@ -67,17 +74,29 @@ FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les p
 nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
 messagerie boite mail utilisateur actuel actuelle ci-dessous suivant suivante for the my your our his her new old
 temporary current server account database db user email prod production test staging api access acces ssh bancaire
-carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial par
-defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
-set changed reset et key cle code app application bot service client proxy redis postgres mysql gmail outlook
+carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial bleue bleu visa
+par defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
+authentification authentication auth identification connexion rafraichissement refresh securite security jwt oauth utilise
+set changed reset has been have ete change defini modifie sim
+et key cle code app application bot service client proxy redis postgres mysql gmail outlook
 github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
-    r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'|l')?(?:" + "|".join(map(re.escape, FILLERS)) + r")(?![a-z0-9*@#$!&])){0,7}"
-    r" {0,2}(?P<link>:=|=>|->|→|:|=|,)? {0,2}(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
+    r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'[a-z]{4,20}|(?:d'|l')?(?:"
+    + "|".join(map(re.escape, FILLERS))
+    + r"))(?![a-z0-9*@#$!&])){0,7}"
+    r"(?:\s{0,3}(?P<link>:=|=>|->|→|:|=|,)\s{0,3}| {0,4})(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
 )
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
-BRIDGE = re.compile(r"(?P<words>(?:[ '][a-z'-]{1,20}){1,8}?)(?: (?:est|is|was|sera|c'est) :?| ?(?P<link>[:=])) ?[\"'«`“( ]{0,3}")
+BRIDGE = re.compile(
+    r"(?P<words>(?:,? [a-z'-]{1,20}|'[a-z-]{1,20}){1,8}?)(?:,? (?:est|is|was|sera|c'est|c'etait|etait) :?"
+    r"| ?(?P<link>[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
+)
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
+OWNER = re.compile(r" (?:de|du|des|d'|pour|sur|of|for|to|on|from)\b")
+SEPARATORS = frozenset(" :=>→,\"'«`“(")
+SHORT = re.compile(
+    r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{8,64}(?![\w(/])"
+)  # After a word that says little.
 LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
 VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
 # Passwords so common that they need not look like one.
@@ -85,7 +104,7 @@ COMMON = frozenset(
     "azerty qwerty azertyuiop qwertyuiop letmein motdepasse password iloveyou jetaime soleil doudou loulou"
     " chouchou marseille bonjour"
     " welcome monkey dragon football baseball princess princesse sunshine superman batman starwars shadow master trustno nicolas"
-    " changeme abcdef abcdefgh admin root toor secret monmotdepasse bienvenue coucou chocolat".split()
+    " abcdef abcdefgh admin root toor secret monmotdepasse bienvenue coucou chocolat".split()
 )
 PAIRED = frozenset({"identifiant", "login", "credential"})  # A name, then its password.
 PHRASES = _split("pass phrase|passphrase|phrase secrete|seed phrase|recovery phrase|phrase de recuperation")
@@ -99,28 +118,32 @@ TECHNICAL = re.compile(
     r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
     r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
     r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|1password|[&?;].*"
-    r"|https?:.*|www\..*|[a-z_]+\(.*"
+    r"|https?:.*|www\..*|\.{0,2}/.*|\.?[a-z_][a-z0-9_.=]*[\[(].*|\$\(.*|[^\s]*\]\(.*"
+    r"|[a-z]+(?:_[a-z]+)*_password[0-9]?|password[0-9]?_[a-z_]+"
 )
 COUNTED = re.compile(
     r" ?(?:caractere|character|char|digit|chiffre|lettre|letter|symbol|jour|day|mois|month|minute|heure|hour|fois"
     r"|time|second|an|year)s?\b"
 )
-DIGITS_ONLY = _split(
-    """pin|code pin|pin code|code secret|code confidentiel|code d'acces|digicode|code alarme|code de l'alarme|code porte
-cvv|cvc|cryptogramme|otp|code de verification|verification code|access code|code wifi|code d'activation"""
-)
+DOOR = re.compile(r"[#*]?(?=[0-9a-z#*]*[0-9]{3}|[0-9]{2}[a-z])[0-9]{0,8}[a-z]?[0-9]{0,8}[a-z]?[#*]?")  # 3591#, 7412A, A4512
+QUOTED = re.compile(r"(?<=[\"«“])(?=[^\"»”\n]{0,30}[0-9])(?=[^\"»”\n]{0,30}[^\W\d])([^\s\"»”]+(?: [^\s\"»”]+){1,2})(?=[\"»”])")
 REVERSED = re.compile(
-    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was) (?:le |la |mon |ma |my |the "
+    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was|en|a good|a strong|a safe|a secure) "
+    r"(?:le |la |mon |ma |my |the "
     r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
-    r"(?:nouveau |nouvelle |new |old )?$"
+    r"(?:nouveau |nouvelle |ancien |vieux |bon |vrai |new |old |good |strong |safe |secure )?$"
 )
 
 
 @lru_cache(maxsize=256)
-def vocabulary(extra: frozenset[str], never: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """All words in force, and the first token of each: what a text must hold for anything more to be looked at."""
+def vocabulary(extra: frozenset[str], never: frozenset[str]) -> dict[str, list[str]]:
+    """All words in force by the first token of each: what a text must hold for anything more to be looked at."""
     words = (ALL_WORDS | extra) - never
-    return words, frozenset(first[0] for word in words if (first := TOKENS.findall(word)))
+    by_first: dict[str, list[str]] = {}
+    for word in words:
+        if first := TOKENS.search(word):
+            by_first.setdefault(first[0], []).append(word)
+    return by_first
 
 
 @lru_cache(maxsize=1024)
@@ -133,26 +156,30 @@ def _finder(words: frozenset[str]) -> re.Pattern[str]:
     )
 
 
-def detect(text: str, bare: str, extra: frozenset[str], never: frozenset[str]) -> Iterator[Hit]:
-    """Raises nothing. `extra` and `never` are bare: in lower case, without accents."""
-    words, firsts = vocabulary(extra, never)
-    tokens = set(TOKENS.findall(bare))
-    tokens |= {token[:-1] for token in tokens if token.endswith("s")}
-    there = tokens & firsts
+def detect(text: str, bare: str, tokens: frozenset[str], extra: frozenset[str], never: frozenset[str]) -> Iterator[Hit]:
+    """Raises nothing. `tokens` are those of `bare`; `extra` and `never` are bare: in lower case, without accents."""
+    words = vocabulary(extra, never)
+    there = {token for token in tokens if token in words}
+    there |= {token[:-1] for token in tokens if token[-1] == "s" and token[:-1] in words}
     if not there:
         return
-    candidates = frozenset(word for word in words if TOKENS.findall(word)[0] in there)
+    candidates = frozenset(word for first in there for word in words[first])
     for found in _finder(candidates).finditer(bare):
         word = re.sub("[ _-]{1,2}", " ", found[0])
         value = _secret(text, bare, found, word) if word in SECRET_WORDS else None
         values = [value] if value is not None else []
-        if not values and word in AMOUNT_WORDS:
+        if not values and word in AMOUNT_WORDS and not HARMLESS.match(bare, found.start()):
             values = _amounts(bare, found, word in MONEY_WORDS)
         yield from values
         if values or word not in ONLY_WITH_VALUE:
             yield Hit(WORD, found.start(), found.end(), "extra" if word in extra and word not in ALL_WORDS else "")
 
 
+# What is called so and is about no person.
+HARMLESS = re.compile(
+    r"diagnos(?:tics?|is) (?:de performance|energetique|reseau|immobilier|technique|systeme|auto|electrique|gaz|amiante|plomb|seo"
+    r"|informatique|de panne|tool|mode|of the)"
+)
 SETTING = re.compile(r"[a-z][a-z_]{1,20}=[a-z]{1,12}\W*|[a-z][a-z_]{1,20}=[0-9]{1,6}\W*")  # mode=fast, retries=3
 
 
@@ -166,23 +193,44 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
         return None  # Words of an address: /mon-token-2024
     between = BETWEEN.match(bare, found.end())
     if between is not None:
-        link = between["link"] is not None or LINKED.search(bare, found.end(), between.end()) is not None
+        apart = after in {">", "|"} or (between.end() > found.end() and text[between.end() - 1] in SEPARATORS)
+        link = between["link"] not in {None, ","} or LINKED.search(bare, found.end(), between.end()) is not None
         furthest = 2 if word in PAIRED and between["link"] in {":", "=", "=>", "->", "→"} else 0
         phrase = PHRASE.match(text, between.end()) if word in PHRASES and between["link"] else None
         if phrase is not None:
             return Hit(VALUE, phrase.start(), phrase.end(), "secret")
-        for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest)):
+        quoted = QUOTED.match(text, between.end()) if link else None
+        if quoted is not None:
+            return Hit(VALUE, quoted.start(1), quoted.end(1), "secret")
+        if word in {"pass", "cle", "pw"} and (between["link"] not in {":", "="} or not SHORT.match(text, between.end())):
+            return None
+        for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest) if apart else ()):
             if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
                 return Hit(VALUE, start, end, "secret")
     bridge = BRIDGE.match(bare, found.end(), found.end() + 90)
     if bridge is not None:
+        spoken = not set(bridge[0][-2:]) & set("(«")  # Only "is" or a colon.
         for start, end in _candidates(text, bridge.end(), 0):
-            if STRONG.fullmatch(text[start:end]) and _is_value(text[start:end], bare[start:end], word, True, 0, ""):
+            if _is_plain(text[start:end], bridge["words"], word, spoken) and _is_value(
+                text[start:end], bare[start:end], word, True, 0, bare[end : end + 14]
+            ):
                 return Hit(VALUE, start, end, "secret")
     before = REVERSED.search(text, max(0, found.start() - 110), found.start())
     if before is not None and _is_value(before[1], before[1].lower(), word, True, 0, ""):
         return Hit(VALUE, before.start(1), before.end(1), "secret")
     return None
+
+
+def _is_plain(written: str, words: str, word: str, spoken: bool) -> bool:
+    """Whether a value stands out even though words stand between; less will do where they say whose it is: `de l'ordi`."""
+    if STRONG.fullmatch(written):
+        return True
+    if OWNER.match(words) is None or not spoken:
+        return False
+    digits = sum(letter.isdecimal() for letter in written)
+    return (word in CODE_WORDS and DOOR.fullmatch(written.lower()) is not None) or (
+        digits > 1 and digits < len(written) and len(written) > 5
+    )
 
 
 def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]]:
@@ -198,20 +246,20 @@ def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]
 
 def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: str) -> bool:
     digits = sum(letter in "0123456789" for letter in written)
-    if word in DIGITS_ONLY and digits and not written.strip("0123456789#*"):  # 3591#
+    if word in CODE_WORDS and DOOR.fullmatch(bare):
         return 3 <= digits <= 8 and not COUNTED.match(after)
     if digits == len(written):
         if COUNTED.match(after) or nth or after[:1] == "%":
             return False
-        if word in DIGITS_ONLY:
+        if word in CODE_WORDS:
             return 3 <= digits <= 8
         return (
             link
             and 4 <= digits <= 20
-            and word not in {"token", "jeton", "secret", "identifiant", "bearer", "login"}
+            and word not in {"pass", "token", "jeton", "secret", "identifiant", "bearer", "login"}
             and not (digits == 4 and written[:2] in {"19", "20"})
         )
-    if SETTING.fullmatch(bare):
+    if SETTING.fullmatch(bare) or is_identifier(written):
         return False
     if TECHNICAL.fullmatch(bare) or ("@" in bare[1:] and "." in bare.rsplit("@", 1)[1]):
         return False
@@ -223,7 +271,7 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
     mixed_case = any(letter.islower() for letter in letters) and any(letter.isupper() for letter in written[1:])
     if len(inside) < 5:
         return False
-    if re.fullmatch(r"\W*(?:\$\{.*|<.*|\{\{.*|%[a-z]+%|x{3,}.*|\*+.*|\.{2,}.*|_+|\[.*\])\W*", bare):
+    if re.fullmatch(r"\W*(?:\$\{.*|\$[a-z_]+|<.*|\{\{.*|%[a-z]+%|x{3,}.*|\*+.*|\.{2,}.*|_+|\[.*\])\W*", bare):
         return False
     if digits and letters:
         return link or nth == 0

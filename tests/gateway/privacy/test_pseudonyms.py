@@ -46,6 +46,27 @@ def test_no_value_is_left_in_what_is_masked() -> None:
     assert "mot de passe est ANON_VALUE_0001" in masked.text
 
 
+@pytest.mark.parametrize("between", ["/", ",", ", ", " / ", "\n", ";", " ou ", " - "])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("0612345678", "0140000000"),
+        ("06 12 34 56 78", "01 40 00 00 00"),
+        ("+33 6 12 34 56 78", "+33 1 40 00 00 00"),
+        ("4111111111111111", "4242424242424242"),
+        ("4111 1111 1111 1111", "4242 4242 4242 4242"),
+        ("1 85 05 78 006 084 91", "2 69 05 49 588 157 80"),
+        ("FR76 3000 6000 0112 3456 7890 189", "DE89 3704 0044 0532 0130 00"),
+        ("jean@exemple.fr", "julie [at] exemple [point] fr"),
+    ],
+)
+def test_of_two_values_side_by_side_none_is_left(pair: tuple[str, str], between: str) -> None:
+    masked = mask(between.join(pair), Vault())
+
+    assert len(masked.replacements) == 2
+    assert not any(value in masked.text for value in pair)
+
+
 def test_a_thousand_random_splits_give_the_unmasked_text() -> None:
     draw = random.Random(11)
     vault = Vault()
