@@ -100,7 +100,7 @@ def continue_run(*, owner: User, run: uuid.UUID, key: str | None = None, request
         tree = Tree.of(broken.conversation)
         stays = broken.answer_id in tree.compared  # Still to be compared: it goes on where it stands.
         row = _newest_branch(owner, broken.conversation)
-        if not is_continuable(broken) or Message.objects.filter(continues=broken.answer).exists():
+        if not is_continuable(broken, broken.answer) or Message.objects.filter(continues=broken.answer).exists():
             raise NotContinuable
         return add_turn(
             owner=owner,
@@ -116,9 +116,9 @@ def continue_run(*, owner: User, run: uuid.UUID, key: str | None = None, request
     return once(owner, key, ["continue", str(run)], request, store)
 
 
-def is_continuable(run: Run) -> bool:
+def is_continuable(run: Run, answer: Message) -> bool:
     """Whether the run broke off and left a text; whether somebody has gone on with it already is not looked at."""
-    return run.status in {Run.Status.STOPPED, Run.Status.INTERRUPTED, Run.Status.FAILED} and bool(run.answer.content)
+    return run.status in {Run.Status.STOPPED, Run.Status.INTERRUPTED, Run.Status.FAILED} and bool(answer.content)
 
 
 def _newest_branch(owner: User, conversation: Conversation) -> Conversation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from accounts.models import User
 from assistants.conversations import tree
 from assistants.conversations.answers import Turn
 from assistants.conversations.models import Conversation, Message, Run
-from assistants.conversations.turns import RunInProgress, Started, add_turn, last_of, locked, once
+from assistants.conversations.turns import RunInProgress, Started, add_turn, check_folders, last_of, locked, once
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
 from documents.models import Folder
@@ -62,9 +63,23 @@ def clean(content: str) -> str:
     return text
 
 
-def create_conversation(*, owner: User, title: str = "", assistant: uuid.UUID | None = None) -> Conversation:
-    """Raises `NotFound` for an assistant that is not the tenant's."""
-    return Conversation.objects.create(owner=owner, title=title[:200], assistant=assistant_of(owner, assistant))
+def create_conversation(
+    *,
+    owner: User,
+    title: str = "",
+    assistant: uuid.UUID | None = None,
+    model: str = "",
+    folders: Sequence[uuid.UUID] | None = None,
+) -> Conversation:
+    """`model` and `folders` (None: all) are what its turns use. Raises `NotFound` for an assistant or a folder."""
+    check_folders(owner, folders)
+    return Conversation.objects.create(
+        owner=owner,
+        title=title[:200],
+        assistant=assistant_of(owner, assistant),
+        model=model,
+        folders=None if folders is None else [str(folder) for folder in folders],
+    )
 
 
 def assistant_of(user: User, public_id: uuid.UUID | None) -> Assistant | None:
@@ -87,7 +102,8 @@ def start_run(
 ) -> Started:
     """Store the message, an empty answer and a queued run in one transaction; the run starts after the commit.
 
-    `conversation` None begins a new one. `key` makes it once: the same key and body give the stored turn again.
+    `conversation` None begins a new one, whose own the request's model and folders become. `key` makes it once: the same
+    key and body give the stored turn again.
     `request` holds `model`, `folders` (ids), `assistant` (id) and `api_key` (the key's own, for its budget), each optional,
     or `models`: two or three that answer at once, each with an answer and a run.
     Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `NoAnswers`, `RunInProgress` or `KeyReused`.
@@ -96,8 +112,10 @@ def start_run(
 
     def store(body: str) -> Started:
         if conversation is None:
-            row = create_conversation(owner=owner, title=title_of(text), assistant=asked.get("assistant"))
-            return add_turn(owner=owner, conversation=row, parent=None, content=text, key=key, body=body, request=asked)
+            own = {name: asked[name] for name in ("model", "folders", "assistant") if asked.get(name) is not None}
+            row = create_conversation(owner=owner, title=title_of(text), **own)
+            rest = {name: value for name, value in asked.items() if name not in own}
+            return add_turn(owner=owner, conversation=row, parent=None, content=text, key=key, body=body, request=rest)
         row = locked(owner, conversation)
         if asked.get("assistant"):
             row.assistant = assistant_of(owner, asked["assistant"])

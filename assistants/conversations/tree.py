@@ -19,7 +19,8 @@ class Tree:
 
     parents: dict[int, int | None]
     children: dict[int | None, list[int]]
-    hidden: frozenset[int]  # broken-off answers whose whole text a later one begins with
+    continued: frozenset[int]  # broken-off answers that a later one goes on with, and begins with the whole text of
+    hidden: frozenset[int]  # those of them that nobody has asked on from: what follows one would be out of reach
     besides: dict[int, int]  # answer → the first of those given beside it
     leaf: int | None
 
@@ -38,9 +39,8 @@ class Tree:
                 continued.add(continues)
             if beside:
                 besides[pk] = beside
-        # One that somebody has asked on from stays: what follows it would be out of reach.
         hidden = frozenset(pk for pk in continued if pk not in children)
-        return cls(parents, children, hidden, besides, conversation.leaf_id)
+        return cls(parents, children, frozenset(continued), hidden, besides, conversation.leaf_id)
 
     @property
     def compared(self) -> tuple[int, ...]:
@@ -84,8 +84,8 @@ class Tree:
 
     def ids_beside(self, messages: Iterable[Message]) -> dict[int, list[uuid.UUID]]:
         """The public ids of each message's siblings. One query where any has others, none otherwise."""
-        beside = {message.pk: self.siblings(message.pk) for message in messages}
         known = {message.pk: message.public_id for message in messages}
+        beside = {pk: self.siblings(pk) for pk in known}
         wanted = {pk for group in beside.values() for pk in group} - known.keys()
         if wanted:
             known |= dict(Message.objects.filter(pk__in=wanted).order_by().values_list("pk", "public_id"))

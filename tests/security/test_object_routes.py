@@ -131,6 +131,7 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     "c/": lambda house: a_run(house).conversation,
     "c/<uuid:public_id>/sent/<uuid:run>/": lambda house: ((run := a_run(house)).conversation, run),
     "login/oidc/": a_provider,
+    "messages/": an_answer,
     "settings/keys/": a_key,
     "documents/": a_document,
     "folders/": a_folder,

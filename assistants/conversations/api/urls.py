@@ -7,7 +7,7 @@ from assistants.conversations.api.views import ConversationViewSet, MessageViewS
 
 router = SimpleRouter(use_regex_path=False)
 router.register("conversations", ConversationViewSet, basename="conversation")
-router.register("messages", MessageDetailViewSet, basename="message")
+router.register("messages", MessageDetailViewSet, basename="api-message")
 router.register("readings", ReadingViewSet, basename="reading")
 router.register("runs", RunViewSet, basename="run")
 
