@@ -74,6 +74,12 @@ class Citation:
             "language": self.language,
         }
 
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Citation:
+        """A passage again, from what `as_json` told of it."""
+        rows = {name: told[name] for name in ("title", "page", "start", "end", "box", "text", "score", "scores", "language")}
+        return cls(document=uuid.UUID(told["document"]), pages=tuple(told["pages"]), boxes=tuple(told.get("boxes", ())), **rows)
+
 
 @dataclass(frozen=True, slots=True)
 class TextHit:

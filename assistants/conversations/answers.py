@@ -22,12 +22,13 @@ from assistants.conversations.screening import (
 )
 from core.errors import AppError
 from documents.rag import Citation
+from gateway import language, tokens
 from gateway.catalogue import BUILTIN
 from gateway.errors import NoPermittedModel
 from gateway.metering import Accounting, Caller
 from gateway.privacy import Restorer, Vault, Verdict
 from gateway.prompt import build_messages
-from gateway.router import Decision, LLMRouter
+from gateway.router import Decision, LLMRouter, go_on
 from gateway.types import ChatMessage, ChatRequest, Finish, Needs, Passage, Rerouted, TextDelta, Usage
 from isolation import in_thread
 
@@ -57,6 +58,8 @@ class Turn:
     api_key: int | None = None
     conversation: uuid.UUID | None = None
     assistant: int | None = None
+    so_far: str = ""  # of an answer that broke off: this one begins with it
+    cited: tuple[dict[str, Any], ...] = ()  # what that text cites: the same passages keep their numbers
 
 
 class Keeper(Protocol):
@@ -176,7 +179,8 @@ class AnswerService:
     async def answer(self, turn: Turn) -> AsyncGenerator[AnswerEvent, None]:
         """The events of one turn, in order. Closing the generator closes the provider's connection."""
         screen = await in_thread(self.keeper.open, turn)
-        asked = Asked(turn.question, turn.history, turn.instructions)
+        begun_text = (ChatMessage("assistant", turn.so_far),) if turn.so_far else ()
+        asked = Asked(turn.question, (*turn.history, *begun_text), turn.instructions)
         verdict = await in_thread(screen.judge, asked)
         decision = await self._route(turn, screen, verdict)
         begun = self.clock()
@@ -189,6 +193,7 @@ class AnswerService:
             strict=decision.model.provider == BUILTIN,
         )
         seconds = self.clock() - begun
+        found = keep_numbers(turn.cited, found)
         prepared = await self._prepare(turn, screen, asked, decision, found)
         yield prepared.routed
         yield Retrieved(tuple(found), seconds)
@@ -227,8 +232,10 @@ class AnswerService:
             history=turn.history,
             question=turn.question,
             passages=passages,
-            context_window=decision.model.context_window,
+            context_window=decision.model.context_window - tokens.estimate(turn.so_far),
         )
+        if turn.so_far:
+            messages = go_on(messages, turn.so_far, language.of_question(turn.question))
         masked = must_mask(verdict, decision)
         if masked:
             messages = await in_thread(screen.mask, messages)
@@ -237,14 +244,16 @@ class AnswerService:
             await in_thread(self.keeper.keep, turn, verdict, screen.vault if masked else None, sent)
         return _Prepared(
             decision,
-            ChatRequest(model=decision.model.id, messages=messages, passages=passages, question=turn.question),
+            ChatRequest(
+                model=decision.model.id, messages=messages, passages=passages, question=turn.question, so_far=turn.so_far
+            ),
             found,
             screen.restorer() if masked else None,
             Routed(decision, verdict, masked),
         )
 
     async def _write(self, turn: Turn, prepared: _Prepared) -> AsyncGenerator[AnswerEvent, None]:
-        text: list[str] = []
+        text = [turn.so_far]
         grounded: bool | None = None
         decision, restorer = prepared.decision, prepared.restorer
         meter = await self.accounting.open(
@@ -280,7 +289,7 @@ class AnswerService:
         finally:
             await stream.aclose()
             await meter.close()  # Stopped and broken-off answers are paid for, too.
-        cited = cited_passages("".join(text), prepared.found)
+        cited = cited_passages("".join(text), numbered(prepared.found))
         if prepared.found and grounded is None:
             grounded = bool(cited)
         yield Answered(tuple(cited), grounded)
@@ -297,7 +306,33 @@ def _caller(turn: Turn) -> Caller:
     )
 
 
-def cited_passages(text: str, found: Sequence[Citation]) -> list[dict[str, Any]]:
-    """The passages that `text` cites as `[n]`, in the order of their numbers, each with its `number`."""
-    numbers = sorted({int(match) for match in CITED.findall(text)})
-    return [{"number": n, **found[n - 1].as_json()} for n in numbers if 1 <= n <= len(found)]
+def numbered(found: Sequence[Citation]) -> list[dict[str, Any]]:
+    """The passages as every door tells them, each with the `number` that a text cites it by."""
+    return [{"number": n, **citation.as_json()} for n, citation in enumerate(found, 1)]
+
+
+def cited_passages(text: str, told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the `numbered` passages that `text` cites as `[n]`, in the order of their numbers."""
+    numbers = {int(match) for match in CITED.findall(text)}
+    return [citation for citation in told if citation["number"] in numbers]
+
+
+def keep_numbers(cited: Sequence[dict[str, Any]], found: list[Citation]) -> list[Citation]:
+    """The passages for an answer that goes on: what its text cites keeps its number, what was found fills the others.
+
+    Where too little was found now, a number without a passage of its own repeats one that is cited.
+    """
+    if not cited:
+        return found
+    kept = {int(each["number"]): Citation.from_json(each) for each in cited}
+    places = {(citation.document, citation.start) for citation in kept.values()}
+    others = [citation for citation in found if (citation.document, citation.start) not in places]
+    filled: list[Citation] = []
+    for number in range(1, max(*kept, len(found)) + 1):
+        if number in kept:
+            filled.append(kept[number])
+        elif others:
+            filled.append(others.pop(0))
+        elif number < max(kept):
+            filled.append(kept[max(kept)])
+    return filled

@@ -170,21 +170,12 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             key=key,
             request=_request(frame),
         )
-        self._put(
-            {
-                "type": "message.accepted",
-                "key": key,
-                "conversation": str(started.conversation.public_id),
-                "title": started.conversation.title,
-                "message": _id(started.message),
-                "answer": _id(started.answer),
-                "run": _id(started.run),
-            }
-        )
-        if started.run.is_final:  # A key sent again, whose answer is there already.
-            await self._attach(started.run.public_id, 0)
-        else:
-            self._remember(started.run.public_id, await following.follow_own(self.schema, started.run.public_id, self._push))
+        self._put({"type": "message.accepted", "key": key, "title": started.conversation.title, **started.as_json()})
+        for run in (started.run, *started.beside):
+            if run.is_final:  # A key sent again, whose answer is there already.
+                await self._attach(run.public_id, 0)
+            else:
+                self._remember(run.public_id, await following.follow_own(self.schema, run.public_id, self._push))
 
     async def _follow(self, frame: dict[str, Any]) -> None:
         after = frame.get("after", 0)
@@ -272,8 +263,6 @@ def _request(frame: dict[str, Any]) -> dict[str, Any]:
         request["assistant"] = _uuid(frame["assistant"], "assistant")
     if isinstance(frame.get("folders"), list):
         request["folders"] = [_uuid(folder, "folders") for folder in frame["folders"][:100]]
+    if isinstance(frame.get("models"), list):
+        request["models"] = [str(model) for model in frame["models"][:10]]
     return request
-
-
-def _id(row: Any) -> dict[str, str]:
-    return {"id": str(row.public_id)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from accounts.models import User
@@ -66,6 +67,34 @@ async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> Asyn
     async with aclosing(events.events_of(host.reader, stream_key(schema, run), after)) as found:
         async for event in found:
             yield event
+
+
+async def stream_all(*, user: User, schema: str, runs: Sequence[uuid.UUID]) -> AsyncGenerator[bytes, None]:
+    """The events of runs that were begun together, as they come; ended when all have ended."""
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def pump(run: uuid.UUID) -> None:
+        try:
+            async with aclosing(stream(user=user, schema=schema, run=run, after=0)) as found:
+                async for event in found:
+                    queue.put_nowait(event)
+        finally:
+            queue.put_nowait(None)
+
+    tasks = [asyncio.get_running_loop().create_task(pump(run)) for run in runs]
+    try:
+        left = len(tasks)
+        while left:
+            event = await queue.get()
+            if event is None:
+                left -= 1
+            else:
+                yield event
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def stop(*, user: User, schema: str, run: uuid.UUID) -> None:

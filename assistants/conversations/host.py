@@ -18,7 +18,16 @@ from typing import Any
 from django.db import DatabaseError
 
 from assistants.conversations import events, services, wakeups
-from assistants.conversations.answers import Answered, AnswerService, Delta, Retrieved, Routed, Used
+from assistants.conversations.answers import (
+    Answered,
+    AnswerService,
+    Delta,
+    Retrieved,
+    Routed,
+    Used,
+    cited_passages,
+    numbered,
+)
 from assistants.conversations.events import EventWriter, Reader, RunLog, stream_key
 from assistants.conversations.models import Run
 from assistants.conversations.privacy import PrivacyKeeper
@@ -44,6 +53,7 @@ class Progress:
     run: Run
     log: RunLog
     text: list[str] = field(default_factory=list)
+    found: list[dict[str, Any]] = field(default_factory=list)
     routing: dict[str, Any] = field(default_factory=dict)
     usage: dict[str, Any] = field(default_factory=dict)
     answered: Answered = field(default_factory=lambda: Answered((), None))
@@ -129,6 +139,8 @@ class RunHost:
             self._running[str(run.public_id)] = progress
             self.writer.open(progress.log)
             self._tell(progress, "run.started", message=str(run.answer.public_id))
+            if claimed.turn.so_far:
+                self._write(progress, claimed.turn.so_far)
             progress.task = asyncio.get_running_loop().create_task(self._answer(progress, claimed.turn))
             saver = asyncio.get_running_loop().create_task(self._save_forever(progress))
             try:
@@ -144,15 +156,13 @@ class RunHost:
             async for event in stream:
                 match event:
                     case Delta():
-                        progress.text.append(event.text)
-                        progress.log.pending.append(event.text)
-                        self.writer.touch(progress.log, urgent=len(progress.text) == 1)
+                        self._write(progress, event.text)
                     case Routed():
                         progress.routing = event.as_json()
                         self._tell(progress, "routing", **progress.routing)
                     case Retrieved():
-                        found = [{"number": n, **c.as_json()} for n, c in enumerate(event.citations, 1)]
-                        self._tell(progress, "retrieval", citations=found, seconds=round(event.seconds, 3))
+                        progress.found = numbered(event.citations)
+                        self._tell(progress, "retrieval", citations=progress.found, seconds=round(event.seconds, 3))
                     case Used():
                         progress.usage = event.as_json()
                         self._tell(progress, "usage", **progress.usage)
@@ -160,6 +170,11 @@ class RunHost:
                         progress.answered = event
         finally:
             await stream.aclose()
+
+    def _write(self, progress: Progress, text: str) -> None:
+        progress.text.append(text)
+        progress.log.pending.append(text)
+        self.writer.touch(progress.log, urgent=len(progress.text) == 1)
 
     async def _outcome(self, progress: Progress) -> tuple[str, dict[str, Any]]:
         """How the answer ended, as the run's status and the final event's own fields."""
@@ -190,6 +205,8 @@ class RunHost:
         """Store, then tell: whoever sees the final event finds the answer in the database."""
         run = progress.run
         ended = False
+        # What was shown of a broken-off answer cites, too.
+        cited = progress.answered.citations or tuple(cited_passages(progress.content, progress.found))
         for pause in (0.1, 0.5, 1.0, 2.0, 4.0):
             try:
                 ended = await in_thread(
@@ -199,7 +216,7 @@ class RunHost:
                     host=self.name,
                     status=status,
                     text=progress.content,
-                    citations=progress.answered.citations,
+                    citations=cited,
                     grounded=progress.answered.grounded,
                     routing=progress.routing,
                     usage=progress.usage,
@@ -261,10 +278,13 @@ class RunHost:
             log = RunLog(stream_key(here.schema, run.public_id), run.public_id)
             log.entries = await events.stored(log.key)
             written = len(log.entries)
-            shown = "".join(event["text"] for event in map(json.loads, log.entries) if event["type"] == "delta")
+            told = [json.loads(entry) for entry in log.entries]
+            shown = "".join(event["text"] for event in told if event["type"] == "delta")
+            found: list[dict[str, Any]] = next((event["citations"] for event in told if event["type"] == "retrieval"), [])
             self.writer.open(log, written)
             if not written and run.answer.content:
                 log.add("run.started", message=str(run.answer.public_id))
+            if not shown and run.answer.content:
                 log.add("delta", text=run.answer.content)
             text = shown or run.answer.content
             ended = await in_thread(
@@ -274,6 +294,7 @@ class RunHost:
                 host=self.name,
                 status=Run.Status.INTERRUPTED,
                 text=text,
+                citations=tuple(cited_passages(text, found)),
                 routing=run.routing,
             )
             if ended:

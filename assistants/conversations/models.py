@@ -25,6 +25,16 @@ class Conversation(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
     assistant = models.ForeignKey(Assistant, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     title = models.CharField(max_length=200, blank=True)
+    leaf = models.ForeignKey(
+        "Message",
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        help_text="the last message of the active branch; null: the newest",
+    )
+    model = models.CharField(max_length=250, blank=True, help_text="the model that its turns ask for")
+    folders = models.JSONField(null=True, help_text="ids of the folders that its turns search; null: all")
     # What was once personal in it stays so, and each value keeps its placeholder (gateway.privacy).
     privacy_outcome = models.CharField(max_length=12, default="allow", editable=False)
     vault = models.JSONField(default=dict, editable=False, help_text="placeholders and what they stand for")
@@ -61,6 +71,15 @@ class Message(models.Model):
     role = models.CharField(max_length=10, choices=Role)
     content = models.TextField(blank=True)
     citations = models.JSONField(default=list, help_text="the retrieved passages that the text uses")
+    # An answer that goes on where another broke off begins with the whole text of it.
+    continues = models.OneToOneField("self", on_delete=models.SET_NULL, null=True, related_name="continued")
+    beside = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="the first of the answers that several models gave to one question at once",
+    )
     grounded = models.BooleanField(null=True, help_text="False: the sources held no answer; null: no sources were asked")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -101,6 +120,7 @@ class Run(models.Model):
     answer = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="run")
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
     key = models.CharField(max_length=200, null=True, help_text="the sender's idempotency key")  # noqa: DJ001 (null: no key, many allowed)
+    body = models.CharField(max_length=64, blank=True, help_text="a digest of what was sent under the key")
     request = models.JSONField(default=dict, help_text="what the sender asked for: model, folders, assistant")
     host = models.CharField(max_length=64, blank=True, help_text="the process that runs it")
     lease_until = models.DateTimeField(null=True, help_text="a run whose lease ended has lost its process")
@@ -137,3 +157,39 @@ class Disclosure(models.Model):
     messages = models.JSONField(help_text="role and content of each, as they were sent")
     masked = models.BooleanField(help_text="values stand as placeholders of the conversation's vault")
     created_at = models.DateTimeField(auto_now_add=True)
+
+
+class FeedbackQuerySet(models.QuerySet["Feedback"]):
+    def visible_to(self, user: User) -> Self:
+        """What somebody thinks of an answer is theirs alone."""
+        return self.filter(owner=user)
+
+
+class Feedback(models.Model):
+    """What one person thinks of one answer."""
+
+    class Rating(models.TextChoices):
+        UP = "up"
+        DOWN = "down"
+
+    class Reason(models.TextChoices):
+        WRONG = "wrong", _("It is wrong")
+        INCOMPLETE = "incomplete", _("Something is missing")
+        NOT_SOURCED = "not_sourced", _("Sources are missing or do not say this")
+        OFF_TOPIC = "off_topic", _("It answers another question")
+        TONE = "tone", _("The tone is not right")
+        OTHER = "other", _("Something else")
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="feedback")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    rating = models.CharField(max_length=4, choices=Rating)
+    reason = models.CharField(max_length=12, choices=Reason, blank=True)
+    comment = models.CharField(max_length=2000, blank=True)
+    given_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[models.Manager[Feedback]] = FeedbackQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["message", "owner"], name="conversations_feedback_once_per_person"),
+        ]

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any, ClassVar
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 import audit
 from accounts.models import User
-from assistants.conversations import wakeups
+from assistants.conversations import tree
 from assistants.conversations.answers import Turn
 from assistants.conversations.models import Conversation, Message, Run
+from assistants.conversations.turns import RunInProgress, Started, add_turn, check_folders, last_of, locked, once
 from assistants.profiles.models import Assistant
-from core.errors import AppError, Conflict, NotFound
+from core.errors import AppError, NotFound
 from documents.models import Folder
 from gateway.types import ChatMessage
-from isolation import context
 
 LONGEST_QUESTION = 60_000  # characters
 TITLE_LENGTH = 80
@@ -38,26 +38,6 @@ class MessageTooLong(AppError):
     code: ClassVar[str] = "message_too_long"
     status = 413
     title = "The message is too long"
-
-
-class RunInProgress(Conflict):
-    code: ClassVar[str] = "run_in_progress"
-    title = "An answer is still being written"
-
-
-class KeyReused(Conflict):
-    code: ClassVar[str] = "key_reused"
-    title = "This key belongs to another message"
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A stored turn: the person's message, the empty answer and the run that fills it."""
-
-    conversation: Conversation
-    message: Message
-    answer: Message
-    run: Run
 
 
 def title_of(question: str) -> str:
@@ -83,12 +63,27 @@ def clean(content: str) -> str:
     return text
 
 
-def create_conversation(*, owner: User, title: str = "", assistant: uuid.UUID | None = None) -> Conversation:
-    """Raises `NotFound` for an assistant that is not the tenant's."""
-    return Conversation.objects.create(owner=owner, title=title[:200], assistant=_assistant(owner, assistant))
+def create_conversation(
+    *,
+    owner: User,
+    title: str = "",
+    assistant: uuid.UUID | None = None,
+    model: str = "",
+    folders: Sequence[uuid.UUID] | None = None,
+) -> Conversation:
+    """`model` and `folders` (None: all) are what its turns use. Raises `NotFound` for an assistant or a folder."""
+    check_folders(owner, folders)
+    return Conversation.objects.create(
+        owner=owner,
+        title=title[:200],
+        assistant=assistant_of(owner, assistant),
+        model=model,
+        folders=None if folders is None else [str(folder) for folder in folders],
+    )
 
 
-def _assistant(user: User, public_id: uuid.UUID | None) -> Assistant | None:
+def assistant_of(user: User, public_id: uuid.UUID | None) -> Assistant | None:
+    """One that the person may use; the first for None. Raises `NotFound`."""
     if public_id is None:
         return Assistant.objects.visible_to(user).first()
     found = Assistant.objects.visible_to(user).filter(public_id=public_id).first()
@@ -107,79 +102,30 @@ def start_run(
 ) -> Started:
     """Store the message, an empty answer and a queued run in one transaction; the run starts after the commit.
 
-    `conversation` None begins a new one. `key` makes it once: the same key and content give the stored turn again.
-    `request` holds `model`, `folders` (ids), `assistant` (id) and `api_key` (the key's own, for its budget), each optional.
-    Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `RunInProgress` or `KeyReused`.
+    `conversation` None begins a new one, whose own the request's model and folders become. `key` makes it once: the same
+    key and body give the stored turn again.
+    `request` holds `model`, `folders` (ids), `assistant` (id) and `api_key` (the key's own, for its budget), each optional,
+    or `models`: two or three that answer at once, each with an answer and a run.
+    Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `NoAnswers`, `RunInProgress` or `KeyReused`.
     """
-    text = clean(content)
-    try:
-        with transaction.atomic():
-            return _store_turn(owner, conversation, text, key, request or {})
-    except (IntegrityError, RunInProgress):
-        # Perhaps this key was sent before: asked only now, since nearly every message is new.
-        if key and (known := _known(owner, key, text)):
-            return known
-        raise
+    text, asked = clean(content), request or {}
 
+    def store(body: str) -> Started:
+        if conversation is None:
+            own = {name: asked[name] for name in ("model", "folders", "assistant") if asked.get(name) is not None}
+            row = create_conversation(owner=owner, title=title_of(text), **own)
+            rest = {name: value for name, value in asked.items() if name not in own}
+            return add_turn(owner=owner, conversation=row, parent=None, content=text, key=key, body=body, request=rest)
+        row = locked(owner, conversation)
+        if asked.get("assistant"):
+            row.assistant = assistant_of(owner, asked["assistant"])
+        row.title = row.title or title_of(text)
+        row.active_at = timezone.now()
+        parent, row.leaf = last_of(row), None
+        row.save(update_fields=["active_at", "title", "assistant", "leaf"])
+        return add_turn(owner=owner, conversation=row, parent=parent, content=text, key=key, body=body, request=asked)
 
-def _known(owner: User, key: str, text: str) -> Started | None:
-    run = Run.objects.select_related("conversation", "question", "answer").filter(owner=owner, key=key).first()
-    if run is None:
-        return None
-    if run.question.content != text:
-        raise KeyReused
-    return Started(run.conversation, run.question, run.answer, run)
-
-
-def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: str | None, request: dict[str, Any]) -> Started:
-    if conversation_id is None:
-        conversation = create_conversation(owner=owner, title=title_of(text), assistant=request.get("assistant"))
-        last = None
-    else:
-        # The row's lock makes two sends to one conversation follow each other.
-        found = (
-            Conversation.objects.visible_to(owner)
-            .select_related("assistant")
-            .select_for_update(of=("self",))
-            .filter(public_id=conversation_id)
-            .first()
-        )
-        if found is None:
-            raise NotFound("There is no such conversation.")
-        conversation = found
-        if Run.objects.open().filter(conversation=conversation).exists():
-            raise RunInProgress
-        last = Message.objects.filter(conversation=conversation).order_by("-pk").first()
-        if request.get("assistant"):
-            conversation.assistant = _assistant(owner, request["assistant"])
-        conversation.active_at = timezone.now()
-        conversation.title = conversation.title or title_of(text)
-        conversation.save(update_fields=["active_at", "title", "assistant"])
-    _check_folders(owner, request.get("folders"))
-    message = Message.objects.create(conversation=conversation, owner=owner, parent=last, role=Message.Role.USER, content=text)
-    answer = Message.objects.create(conversation=conversation, owner=owner, parent=message, role=Message.Role.ASSISTANT)
-    stored = {name: value for name in ("model", "folders", "assistant", "api_key") if (value := request.get(name)) is not None}
-    run = Run.objects.create(
-        conversation=conversation,
-        owner=owner,
-        question=message,
-        answer=answer,
-        key=key or None,
-        request={name: _plain(value) for name, value in stored.items()},
-    )
-    transaction.on_commit(partial(wakeups.run_queued, context.current(), run))
-    return Started(conversation, message, answer, run)
-
-
-def _check_folders(owner: User, folders: Any) -> None:
-    """Raises `NotFound` where one of a turn's folders is not there for this person."""
-    wanted = set(folders or ())
-    if wanted and Folder.objects.visible_to(owner).filter(public_id__in=wanted).count() != len(wanted):
-        raise NotFound("There is no such folder.", field="folders")
-
-
-def _plain(value: Any) -> Any:
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else str(value)
+    return once(owner, key, ["send", str(conversation or ""), text], asked, store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,39 +146,42 @@ def claim_run(*, run_id: int, host: str, known: Run | None = None) -> ClaimedRun
     )
     if not taken:
         return None
-    run = known or Run.objects.select_related("conversation__assistant", "question", "answer", "owner").get(pk=run_id)
+    run = known or Run.objects.select_related("conversation__assistant", "question", "answer__continues", "owner").get(pk=run_id)
     assistant = run.conversation.assistant
-    folders = run.request.get("folders")
+    continues = run.answer.continues
     turn = Turn(
         user=run.owner,
         question=run.question.content,
         history=_history(run.question),
         instructions=assistant.instructions if assistant else "",
-        model=run.request.get("model") or (assistant.model if assistant else "") or None,
-        folders=None if folders is None else tuple(uuid.UUID(folder) for folder in folders),
+        model=run.request.get("model") or run.conversation.model or (assistant.model if assistant else "") or None,
+        folders=_folders_of(run),
         run=run.public_id,
         conversation=run.conversation.public_id,
         assistant=run.conversation.assistant_id,
         api_key=int(run.request["api_key"]) if run.request.get("api_key") else None,
+        so_far=continues.content if continues else "",
+        cited=tuple(continues.citations) if continues else (),
     )
     return ClaimedRun(run, turn)
 
 
+def _folders_of(run: Run) -> tuple[uuid.UUID, ...] | None:
+    """A turn's own folders, which are exclusive; else those of the conversation that are still there; None: all."""
+    asked = run.request.get("folders")
+    if asked is not None:
+        return tuple(uuid.UUID(folder) for folder in asked)
+    chosen = run.conversation.folders
+    if not chosen:
+        return None if chosen is None else ()
+    there = Folder.objects.visible_to(run.owner).filter(public_id__in=chosen).values_list("public_id", flat=True)
+    return tuple(there) or None
+
+
 def _history(question: Message) -> tuple[ChatMessage, ...]:
     """The branch that leads to `question`, oldest first, without empty answers."""
-    if question.parent_id is None:
-        return ()
-    earlier = Message.objects.filter(conversation_id=question.conversation_id, pk__lt=question.pk).order_by("-pk")
-    rows = {m.pk: m for m in earlier[: 4 * HISTORY]}
-    branch: list[ChatMessage] = []
-    parent: int | None = question.parent_id
-    while parent in rows and len(branch) < HISTORY:
-        message = rows[parent]
-        if message.content:
-            role = "user" if message.role == Message.Role.USER else "assistant"
-            branch.append(ChatMessage(role=role, content=message.content))  # type: ignore[arg-type]
-        parent = message.parent_id
-    return tuple(reversed(branch))
+    rows = tree.branch_before(question, HISTORY)
+    return tuple(ChatMessage("user" if m.role == Message.Role.USER else "assistant", m.content) for m in reversed(rows))
 
 
 def take_over_run(*, run_id: int, host: str) -> Run | None:

@@ -22,13 +22,13 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from assistants.conversations import privacy, services
-from assistants.conversations.models import Conversation, Message, Run
+from assistants.conversations import branches, privacy, services
+from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
+from assistants.conversations.showing import Window, choice_of, composer, window
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
-from documents.models import Folder
-from gateway import access, catalogue, reasons
+from gateway import reasons
 
 RECENT = 50  # conversations in the sidebar
 PAGE = 50  # messages on one page
@@ -47,6 +47,8 @@ ERROR_TEXTS: dict[str, str | Promise] = {
     "run_in_progress": gettext_lazy("An answer is still being written. Wait for it or stop it."),
     "message_too_long": gettext_lazy("The message is too long."),
     "empty_message": gettext_lazy("The message is empty."),
+    "not_continuable": gettext_lazy("This answer cannot be gone on with. Try again instead."),
+    "models_invalid": gettext_lazy("Choose two or three different models."),
     "not_found": gettext_lazy("This conversation does not exist any more."),
     "unavailable": gettext_lazy("The server cannot take messages at the moment."),
 }
@@ -54,13 +56,38 @@ ERROR_TEXTS: dict[str, str | Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A message as the page shows it. An answer has its run and the question it answers."""
+    """A message as the page shows it. An answer has its run; one of several to be compared has all of them as `group`."""
 
     message: Message
     run: Run | None = None
     html: SafeString | str = ""
-    question: str = ""
     sources: tuple[dict[str, Any], ...] = ()
+    siblings: Sequence[uuid.UUID] = ()
+    feedback: Feedback | None = None
+    continued: bool = False
+    group: tuple[Shown, ...] = ()
+
+    @property
+    def position(self) -> int:
+        """Among its siblings, counted from 1."""
+        return self.siblings.index(self.message.public_id) + 1
+
+    @property
+    def previous(self) -> uuid.UUID | None:
+        return self.siblings[self.position - 2] if self.position > 1 else None
+
+    @property
+    def following(self) -> uuid.UUID | None:
+        return self.siblings[self.position] if self.position < len(self.siblings) else None
+
+    @property
+    def can_go_on(self) -> bool:
+        return self.run is not None and not self.continued and branches.is_continuable(self.run, self.message)
+
+    @property
+    def ending(self) -> str:
+        """How a broken-off answer ended; "" where it did not break off."""
+        return self.run.status if self.run and self.run.is_final and self.run.status != Run.Status.COMPLETED else ""
 
     @property
     def is_open(self) -> bool:
@@ -128,8 +155,9 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "conversation": conversation,
         "thread": thread,
         "assistant": chosen or Assistant.objects.visible_to(user).first(),
-        "folder_count": Folder.objects.visible_to(user).count(),
-        "model": next(iter(access.usable(catalogue.available())), None),
+        **composer(user, conversation),
+        "feedback_reasons": Feedback.Reason.choices,
+        "nil": uuid.UUID(int=0),
         "draft": request.GET.get("draft", "")[:LONGEST_DRAFT],
         "error_texts": ERROR_TEXTS,
         "reason_texts": reasons.every_text(),
@@ -173,37 +201,40 @@ def sent(request: HttpRequest, public_id: uuid.UUID, run: uuid.UUID) -> HttpResp
 def conversation(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """The latest messages, or with `?before=<message id>` those before it."""
     row = _conversation(request, public_id)
-    rows = Message.objects.filter(conversation=row).select_related("run").order_by("-pk")
+    before, editing = (_uuid(request.GET.get(name, "")) for name in ("before", "edit"))
+    found = window(user=person(request), conversation=row, before=before, most=PAGE)
+    return _page(request, conversation=row, thread=_thread(found), earlier=found.earlier, editing=editing)
+
+
+def _uuid(text: str) -> uuid.UUID | None:
     try:
-        before = uuid.UUID(request.GET.get("before", ""))
+        return uuid.UUID(text)
     except ValueError:
-        pass
-    else:
-        rows = rows.filter(pk__lt=rows.filter(public_id=before).values("pk")[:1])
-    found = list(rows[: PAGE + 1])
-    earlier = found[PAGE - 1].public_id if len(found) > PAGE else None
-    return _page(request, conversation=row, thread=_thread(found[:PAGE][::-1]), earlier=earlier)
+        return None
 
 
-def _thread(rows: Sequence[Message]) -> list[Shown]:
-    """Messages as shown, oldest first."""
-    questions = {row.pk: row.content for row in rows if row.role == Message.Role.USER}
-    shown = []
-    for row in rows:
-        if row.role == Message.Role.USER:
-            shown.append(Shown(row))
-            continue
-        sources = tuple({**citation, "url": source_url(citation)} for citation in row.citations)
-        shown.append(
-            Shown(
-                row,
-                run=getattr(row, "run", None),
-                html=render_answer(row.content, row.citations),
-                question=questions.get(row.parent_id or 0, ""),
-                sources=sources,
-            )
-        )
+def _thread(found: Window) -> list[Shown]:
+    """Messages as shown, oldest first; answers that are still to be compared as one group in the place of the last."""
+    rows = found.rows[:-1] if found.compared else found.rows
+    shown = [_shown(row, found) for row in rows]
+    if found.compared:
+        shown.append(Shown(found.compared[0], group=tuple(_shown(row, found) for row in found.compared)))
     return shown
+
+
+def _shown(row: Message, found: Window) -> Shown:
+    siblings = found.siblings[row.pk]
+    if row.role == Message.Role.USER:
+        return Shown(row, siblings=siblings)
+    return Shown(
+        row,
+        run=getattr(row, "run", None),
+        html=render_answer(row.content, row.citations),
+        sources=tuple({**citation, "url": source_url(citation)} for citation in row.citations),
+        siblings=siblings,
+        feedback=next(iter(row.feedback.all()), None),
+        continued=row.pk in found.continued,
+    )
 
 
 @login_required
@@ -215,9 +246,16 @@ def send(request: HttpRequest) -> HttpResponse:
         where = uuid.UUID(request.POST["conversation"]) if request.POST.get("conversation") else None
         if request.POST.get("assistant") and where is None:
             asked["assistant"] = uuid.UUID(request.POST["assistant"])
+        chosen, beside = choice_of(request.POST)
     except ValueError:
         raise Http404 from None
     try:
+        if where is None:
+            asked |= chosen
+        else:
+            branches.choose_for(owner=person(request), conversation=_conversation(request, where), **chosen)
+        if beside:
+            asked["models"] = beside
         started = services.start_run(
             owner=person(request), conversation=where, content=request.POST.get("content", ""), request=asked
         )

@@ -42,7 +42,7 @@ from gateway.types import (
     ToolCall,
 )
 
-__all__ = ["Decision", "EveryBudget", "LLMRouter", "needs_of"]
+__all__ = ["Decision", "EveryBudget", "LLMRouter", "go_on", "needs_of"]
 
 CONTINUE = {
     "fr": "Ta réponse a été interrompue. Continue exactement là où elle s'arrête, sans rien répéter ni annoncer.",
@@ -99,6 +99,11 @@ def needs_of(request: ChatRequest) -> Needs:
         abilities.add("structured")
     question = request.question or next((m.content for m in reversed(request.messages) if m.role == "user"), "")
     return Needs(frozenset(abilities), asked(request.messages), request.max_tokens or 0, question)
+
+
+def go_on(messages: Sequence[ChatMessage], so_far: str, language: str) -> tuple[ChatMessage, ...]:
+    """What a model is told that goes on where the answer `so_far` broke off."""
+    return (*messages, ChatMessage("assistant", so_far), ChatMessage("user", CONTINUE.get(language, CONTINUE["en"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,12 +374,7 @@ class _Course:
     def request_for(self, model: ModelInfo) -> ChatRequest:
         messages = self._request.messages
         if self._text:
-            language = self._request.language or "en"
-            messages = (
-                *messages,
-                ChatMessage("assistant", "".join(self._text)),
-                ChatMessage("user", CONTINUE.get(language, CONTINUE["en"])),
-            )
+            messages = go_on(messages, "".join(self._text), self._request.language or "en")
         room = self._request.max_tokens or min(model.context_window // 4, 4096)
         needed = max(LEAST_WINDOW, asked(messages) + room)
         # In powers of two: a server that loads the model anew for another window does so rarely.

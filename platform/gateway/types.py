@@ -180,7 +180,8 @@ class ChatRequest:
     `passages` and `question` (the person's own words; by default the last user message) are for models that need them
     apart, as the built-in one does. `language` is the question's, where the caller knows it. `schema` is a JSON schema
     that the answer must follow; `thinking` asks a model that can to think first. `context_window` (tokens) is told to
-    servers that would otherwise cut the prompt without a word.
+    servers that would otherwise cut the prompt without a word. `so_far` is how the answer begins, where it is to be gone on
+    with; the last two of `messages` say the same.
     """
 
     model: str
@@ -195,6 +196,7 @@ class ChatRequest:
     schema: Mapping[str, Any] | None = None
     thinking: Effort | None = None
     context_window: int | None = None
+    so_far: str = ""
 
 
 @dataclass(frozen=True, slots=True)

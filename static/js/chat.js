@@ -1,5 +1,7 @@
 // The chat page, live: it sends over the page's socket, follows runs and renders answers as they arrive.
 
+import { Branches, fill } from "./branches.js";
+import { Choices } from "./choices.js";
 import { toast } from "./page.js";
 import { Prose, sourceName, sourceUrl } from "./render.js";
 import { PageSocket } from "./socket.js";
@@ -18,6 +20,7 @@ const notices = document.getElementById("notices");
 const button = form.querySelector(".send");
 const panel = new SourcePanel(document.getElementById("source"));
 const socket = new PageSocket();
+const choices = new Choices(form);
 const answers = new Map(); // run → Answer, while it grows
 let conversation = thread.dataset.conversation || null;
 let sending = false;
@@ -43,10 +46,9 @@ function showNotice(id) {
 // ---- an answer while it grows
 
 class Answer {
-  constructor(article, run, question) {
+  constructor(article, run) {
     this.article = article;
     this.run = run;
-    this.question = question;
     this.citations = [];
     this.folds = article.querySelector(".folds");
     this.line = article.querySelector(".progress-line");
@@ -123,7 +125,7 @@ class Answer {
     if (kind === "completed" && event.grounded === false) this.article.append(copyOf("t-unsourced"));
     if (used.length) this.article.append(sources(used));
     if (kind !== "completed") this.article.append(this.ending(kind, event));
-    const tools = copyOf("t-tools");
+    const tools = fill(copyOf("t-tools"), this.article.id.slice(2));
     const now = new Date();
     tools.querySelector("time").dateTime = now.toISOString();
     tools.querySelector("time").textContent = now.toISOString().slice(11, 16);
@@ -131,20 +133,17 @@ class Answer {
     this.article.dataset.text = prose.text;
     answers.delete(this.run);
     refreshButton();
+    if (!answers.size && this.article.closest(".two")) branches.refresh(); // Now one of them is kept.
     const words = prose.text.split(/\s+/).filter(Boolean).length;
     say(kind === "completed" ? word("done", { words, sources: used.length }) : word(kind));
   }
 
   ending(kind, event) {
-    const box = copyOf(`t-${kind}`);
+    const box = fill(copyOf(`t-${kind}`), this.article.id.slice(2));
+    if (!this.prose?.text) box.querySelector("[data-act=continue]").remove();
     if (kind === "failed") {
       box.querySelector("strong").textContent = word(`error.${event.code}`, {}, word("error.internal"));
       box.querySelector("code").textContent = event.code;
-    }
-    const retry = box.querySelector("form");
-    if (retry) {
-      retry.elements.content.value = this.question;
-      retry.elements.conversation.value = conversation ?? "";
     }
     return box;
   }
@@ -176,8 +175,8 @@ function sources(citations) {
   return list;
 }
 
-function follow(article, run, question, ask) {
-  const answer = new Answer(article, run, question);
+function follow(article, run, ask) {
+  const answer = new Answer(article, run);
   answers.set(run, answer);
   socket.follow(run, (event) => answer.tell(event), 0, ask);
   refreshButton();
@@ -211,11 +210,20 @@ async function ask(content) {
   try {
     const accepted = await socket.send({
       content,
-      ...(conversation ? { conversation } : {}),
+      ...(conversation ? { conversation } : choices.chosen),
       ...(!conversation && form.elements.assistant.value ? { assistant: form.elements.assistant.value } : {}),
+      ...(choices.models.length ? { models: choices.models } : {}),
     });
     sessionStorage.removeItem(DRAFT);
+    choices.asked();
+    fill(question, accepted.message.id);
     question.id = `m-${accepted.message.id}`;
+    if (accepted.runs) {
+      if (!conversation) began(accepted);
+      await branches.refresh();
+      toEnd();
+      return;
+    }
     const article = copyOf("t-answer");
     article.id = `m-${accepted.answer.id}`;
     const name = article.querySelector("strong");
@@ -223,18 +231,22 @@ async function ask(content) {
     article.setAttribute("aria-labelledby", name.id);
     thread.append(article);
     if (!conversation) began(accepted);
-    follow(article, accepted.run.id, content.trim(), false);
+    follow(article, accepted.run.id, false);
     toEnd();
   } catch (error) {
     question.remove();
     field.value = field.value || content;
-    const notice = showNotice("t-refused");
-    slot(notice, "what").textContent = word(`error.${error.code}`, {}, error.detail ?? "");
-    slot(notice, "code").textContent = error.code ?? "";
+    refuse(error.code ?? "", error.detail ?? "");
     field.focus();
   } finally {
     sending = false;
   }
+}
+
+function refuse(code, detail = "") {
+  const notice = showNotice("t-refused");
+  slot(notice, "what").textContent = word(`error.${code}`, {}, detail);
+  slot(notice, "code").textContent = code;
 }
 
 /** The first message made a conversation: the page becomes its page. */
@@ -331,13 +343,6 @@ function passagesOf(article) {
   return JSON.parse(article.dataset.citations || "[]");
 }
 
-thread.addEventListener("submit", (event) => {
-  const retry = event.target.closest("form[data-retry]");
-  if (!retry) return;
-  event.preventDefault();
-  ask(retry.elements.content.value);
-});
-
 // ---- the line
 
 let speaking = 0;
@@ -367,9 +372,16 @@ addEventListener("popstate", () => location.reload());
 
 // ---- what the server rendered
 
-for (const article of thread.querySelectorAll("article[data-run]")) {
-  const question = article.previousElementSibling?.querySelector(".ask-body")?.innerText ?? "";
-  follow(article, article.dataset.run, question, true);
+function adopt() {
+  for (const article of thread.querySelectorAll("article[data-run]")) follow(article, article.dataset.run, true);
+  refreshButton();
 }
+
+function leave() {
+  answers.clear();
+}
+
+const branches = new Branches({ thread, field, leave, adopt, refuse });
+adopt();
 if (!field.value) field.value = sessionStorage.getItem(DRAFT) ?? "";
 if (thread.children.length) toEnd();

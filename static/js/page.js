@@ -9,7 +9,7 @@ function inField(target) {
 }
 
 function step(direction) {
-  const messages = [...document.querySelectorAll("#thread > article")];
+  const messages = [...document.querySelectorAll("#thread article")];
   if (!messages.length) return;
   const at = messages.indexOf(document.activeElement?.closest("article"));
   const next = at < 0 ? (direction > 0 ? 0 : messages.length - 1) : Math.min(Math.max(at + direction, 0), messages.length - 1);

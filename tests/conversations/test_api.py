@@ -32,7 +32,8 @@ def test_lists_take_few_queries(acme: House, django_assert_num_queries: Any) -> 
 
     with django_assert_num_queries(1):  # The rows with their assistants.
         listed = member.api.get("/api/v1/conversations/").json()["results"]
-    with django_assert_num_queries(2):  # The conversation; its messages with parents and runs.
+    # The conversation; the keys of its tree; the page's messages with parents and runs; what was thought of them.
+    with django_assert_num_queries(4):
         messages = member.api.get(f"/api/v1/conversations/{conversation.public_id}/messages/").json()["results"]
 
     assert [row["title"] for row in listed] == ["Long"]
@@ -48,7 +49,8 @@ def test_the_page_of_a_long_conversation_takes_few_queries(acme: House, django_a
 
     browser.get("/")  # What the gateway keeps in memory for some seconds is asked for here.
 
-    with django_assert_max_num_queries(8):  # Conversation, messages with runs, sidebar, assistant, folders.
+    # Session and person; conversation, its tree, messages with runs, feedback; sidebar, assistant, folders, models.
+    with django_assert_max_num_queries(12):
         page = browser.get(f"/c/{conversation.public_id}/")
 
     assert page.status_code == 200

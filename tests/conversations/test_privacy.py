@@ -128,6 +128,28 @@ async def test_placeholders_leave_and_come_back(outside: Live, provider: Provide
     assert sent.count("ANON_EMAIL_0001") >= 4  # One address, one placeholder, in every turn that remembers it.
 
 
+async def test_an_answer_that_goes_on_leaves_masked_as_it_did(outside: Live, provider: Provider, acme: House) -> None:
+    await set_privacy(acme, outcome="pseudonymise")
+    words = f"Écrivez à {SECRETS[0]} {'sans tarder ' * 12}"
+    question = f"{words}[[sim echo=20 fault=disconnect fault_at=17 fault_first=1]]"
+    started, broken = await turn(outside, acme, question)
+    assert broken[-1]["type"] == "run.failed"
+    assert SECRETS[0] in text_of(broken)
+
+    async with client(outside, acme.person("member")) as http:
+        more = (await http.post(f"/api/v1/runs/{started['run']['id']}/continue/", json={})).json()
+        events = await sse(http, f"/api/v1/runs/{more['run']['id']}/events/")
+        sent = (await http.get(f"/api/v1/runs/{more['run']['id']}/sent/")).json()
+
+    assert events[-1]["type"] == "run.completed"
+    assert text_of(events).startswith(text_of(broken)) and len(text_of(events)) > len(text_of(broken))
+    last = provider.requests()[-1]["body"]["messages"][-2:]
+    assert [message["role"] for message in last] == ["assistant", "user"]
+    assert "ANON_EMAIL_0001" in last[0]["content"]
+    assert SECRETS[0] not in json.dumps(provider.requests(), ensure_ascii=False)
+    assert [message["sent"] for message in sent["messages"][-2:]] == [message["content"] for message in last]
+
+
 async def test_a_call_by_key_is_counted_to_the_key(outside: Live, provider: Provider, acme: House) -> None:
     def make() -> tuple[int, str]:
         member = acme.person("member")

@@ -74,8 +74,12 @@ MESSAGE = (
 )
 RUN = (
     "INSERT INTO conversations_run (public_id, conversation_id, owner_id, question_id, answer_id, status, request, host, routing,"
-    " usage, error_code, created_at)"
-    " VALUES (gen_random_uuid(), {conversation}, {me}, {question}, {answer}, 'queued', '{{}}', '', '{{}}', '{{}}', '', now())"
+    " usage, error_code, body, created_at)"
+    " VALUES (gen_random_uuid(), {conversation}, {me}, {question}, {answer}, 'queued', '{{}}', '', '{{}}', '{{}}', '', '', now())"
+)
+FEEDBACK = (
+    "INSERT INTO conversations_feedback (message_id, owner_id, rating, reason, comment, given_at)"
+    " VALUES ({answer}, {owner}, 'up', '', '', now())"
 )
 POSTING = (
     "INSERT INTO documents_posting (document_id, term, number, chunks, impacts)"
@@ -103,6 +107,8 @@ ATTACHED: dict[str, tuple[str, tuple[str, ...]]] = {
     "a run in their conversation": (RUN, ("conversation", "question", "answer")),
     "a run about their question": (RUN, ("question",)),
     "a run that fills their answer": (RUN, ("answer",)),
+    "an opinion of their answer": (FEEDBACK, ("answer",)),
+    "an opinion in their name": (FEEDBACK, ("owner",)),
 }
 
 
@@ -143,6 +149,9 @@ CHANGES: dict[str, Callable[[Keys, Keys], Any]] = {
     "name me in their folder": lambda m, t: Folder.objects.filter(pk=t["folder"]).update(readers=[f"user:{m['owner']}"]),
     "name me in their document": lambda m, t: Document.objects.filter(pk=t["document"]).update(readers=[f"user:{m['owner']}"]),
     "hang my message on theirs": lambda m, t: Message.objects.filter(pk=m["answer"]).update(parent_id=t["question"]),
+    "go on with their answer": lambda m, t: Message.objects.filter(pk=m["answer"]).update(continues_id=t["answer"]),
+    "stand beside their answer": lambda m, t: Message.objects.filter(pk=m["answer"]).update(beside_id=t["answer"]),
+    "end my branch with theirs": lambda m, t: Conversation.objects.filter(pk=m["conversation"]).update(leaf_id=t["answer"]),
     "move my message": lambda m, t: Message.objects.filter(pk=m["answer"]).update(conversation_id=t["conversation"]),
 }
 
@@ -151,7 +160,7 @@ CHANGES: dict[str, Callable[[Keys, Keys], Any]] = {
 def test_no_change_reaches_over(both: tuple[Actor, Keys, Keys], owner: psycopg.Connection, name: str) -> None:
     member, mine, theirs = both
     schema = member.house.schema
-    tables = ("documents_folder", "documents_document", "conversations_message")
+    tables = ("documents_folder", "documents_document", "conversations_message", "conversations_conversation")
     before = [owner.execute(f"SELECT * FROM {schema}.{table} ORDER BY id").fetchall() for table in tables]
 
     with member.acting():

@@ -24,7 +24,7 @@ from rest_framework import serializers
 from accounts import people
 from accounts.grants import of_role
 from accounts.models import User
-from assistants.conversations.models import Conversation, Message, Run
+from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
 from documents import services, sharing
@@ -84,19 +84,23 @@ def belongings(actor: Actor, words: str) -> dict[str, str]:
         answer = Message.objects.create(
             conversation=conversation, owner=actor.user, parent=question, role="assistant", content=words
         )
-        Run.objects.create(
+        run = Run.objects.create(
             conversation=conversation,
             owner=actor.user,
             question=question,
             answer=answer,
-            status="completed",
+            status="stopped",
             request={"w": words},
         )
+        Feedback.objects.create(message=answer, owner=actor.user, rating="down", comment=words)
     document = add(actor, f"{words}. The otter swims.", "otter.txt", folder)
     return {
         "folder": str(folder.public_id),
         "document": str(document.public_id),
         "conversation": str(conversation.public_id),
+        "question": str(question.public_id),
+        "answer": str(answer.public_id),
+        "run": str(run.public_id),
         "person": str(actor.user.public_id),
     }
 
@@ -161,6 +165,18 @@ def message(field: str) -> Send:
     return send
 
 
+def again(world: World, wanted: str) -> Any:
+    return call(world.member, "POST", f"messages/{world.mine['question']}/regenerate/", {"folders": [wanted]})
+
+
+def choice(field: str) -> Send:
+    def send(world: World, wanted: str) -> Any:
+        value: Any = [wanted] if field == "folders" else wanted
+        return call(world.member, "PATCH", f"conversations/{world.mine['conversation']}/", {field: value})
+
+    return send
+
+
 def manager(world: World) -> Actor:
     return world.house.person("manager")
 
@@ -195,8 +211,11 @@ NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
     ("ConversationIn", "assistant"): [
         ("assistant", lambda w, i: call(w.member, "POST", "conversations/", {"assistant": i})),
     ],
+    ("ConversationPatch", "assistant"): [("assistant", choice("assistant"))],
+    ("ConversationPatch", "folders"): [("folder", choice("folders"))],
     ("MessageIn", "assistant"): [("assistant", message("assistant"))],
     ("MessageIn", "folders"): [("folder", message("folders"))],
+    ("AgainIn", "folders"): [("folder", again)],
     ("GroupIn", "members"): [("person", lambda w, i: call(manager(w), "POST", "groups/", {"name": "New", "members": [i]}))],
     ("GroupPatch", "members"): [
         ("person", lambda w, i: call(manager(w), "PATCH", f"groups/{w.mine['group']}/", {"members": [i]}))
@@ -272,6 +291,7 @@ SEEN: dict[str, str] = {
     "contenttypes.ContentType": ALL,
     "conversations.Conversation": "owner_id = {me}",
     "conversations.Disclosure": "run_id IN (SELECT id FROM {s}.conversations_run WHERE owner_id = {me})",
+    "conversations.Feedback": "owner_id = {me}",
     "conversations.Message": MY_CONVERSATION,
     "conversations.Run": MY_CONVERSATION,
     "documents.Document": "owner_id = {me}",
@@ -389,6 +409,9 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "ConversationIn": lambda w: (w.member, "POST", "conversations/", {"title": "New"}),
     "ConversationPatch": lambda w: (w.member, "PATCH", f"conversations/{w.mine['conversation']}/", {"title": "Renamed"}),
     "MessageIn": lambda w: (w.member, "POST", f"conversations/{w.mine['conversation']}/messages/", {"content": "Otter?"}),
+    "AgainIn": lambda w: (w.member, "POST", f"messages/{w.mine['question']}/regenerate/", {}),
+    "ContinueIn": lambda w: (w.member, "POST", f"runs/{w.mine['run']}/continue/", {}),
+    "FeedbackIn": lambda w: (w.member, "POST", f"messages/{w.mine['answer']}/feedback/", {"rating": "up"}),
     "GroupIn": lambda w: (manager(w), "POST", "groups/", {"name": "New"}),
     "GroupPatch": lambda w: (manager(w), "PATCH", f"groups/{w.mine['group']}/", {"name": "Renamed"}),
     "PersonIn": lambda w: (manager(w), "POST", "users/", {"email": "smuggled@acme.test", "role": "viewer"}),

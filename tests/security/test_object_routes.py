@@ -19,7 +19,7 @@ from accounts.grants import of_role
 from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
 from assistants.conversations import reading, services
-from assistants.conversations.models import Run
+from assistants.conversations.models import Message, Run
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
 from config import access
@@ -36,6 +36,18 @@ def a_run(house: House) -> Run:
         run = services.start_run(owner=house.person("member").user, conversation=None, content=house.canary).run
         Run.objects.filter(pk=run.pk).update(status="completed")
         return run
+
+
+def an_answer(house: House) -> Message:
+    return a_run(house).answer
+
+
+def a_broken_run(house: House) -> Run:
+    run = a_run(house)
+    with house.person("member").acting():
+        Message.objects.filter(pk=run.answer_id).update(content=f"{house.canary}, half of")
+        Run.objects.filter(pk=run.pk).update(status="stopped")
+    return run
 
 
 def a_folder(house: House) -> Folder:
@@ -119,6 +131,7 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     "c/": lambda house: a_run(house).conversation,
     "c/<uuid:public_id>/sent/<uuid:run>/": lambda house: ((run := a_run(house)).conversation, run),
     "login/oidc/": a_provider,
+    "messages/": an_answer,
     "settings/keys/": a_key,
     "documents/": a_document,
     "folders/": a_folder,
@@ -126,7 +139,10 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}assistants/": an_assistant,
     f"{API}auth/sign-ins/": a_sign_in,
     f"{API}conversations/": lambda house: a_run(house).conversation,
+    f"{API}messages/": an_answer,
+    f"{API}messages/<uuid:id>/edit/": lambda house: a_run(house).question,
     f"{API}runs/": a_run,
+    f"{API}runs/<uuid:id>/continue/": a_broken_run,
     f"{API}documents/": a_document,
     f"{API}documents/<uuid:id>/grants/<uuid:grant>/": shared(a_document),
     f"{API}folders/": a_folder,
@@ -141,6 +157,8 @@ ROLE = {"principal": {"type": "role", "name": "viewer"}}
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     (f"{API}conversations/<uuid:id>/", "PATCH"): {"title": "mine now"},
     (f"{API}conversations/<uuid:conversation>/messages/", "POST"): {"content": "mine now"},
+    (f"{API}messages/<uuid:id>/edit/", "POST"): {"content": "mine now"},
+    (f"{API}messages/<uuid:id>/feedback/", "POST"): {"rating": "down"},
     (f"{API}folders/<uuid:id>/", "PATCH"): {"name": "mine now"},
     (f"{API}users/<uuid:id>/", "PATCH"): {"first_name": "mine now"},
     (f"{API}groups/<uuid:id>/", "PATCH"): {"name": "mine now"},

@@ -16,6 +16,7 @@ from accounts.authentication import person
 from assistants.conversations import reading
 from assistants.conversations.api.serializers import ConversationOut, MessageOut
 from assistants.conversations.api.views import NewestActive, OldestFirst
+from assistants.conversations.tree import Tree
 from audit.models import Reading
 from core.api import CursorPages
 
@@ -64,8 +65,11 @@ class ReadingViewSet(viewsets.GenericViewSet[Reading]):
     @action(detail=True, methods=["get"], url_path="conversations/<uuid:conversation>/messages", pagination_class=OldestFirst)
     def messages(self, request: Request, id: uuid.UUID, conversation: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
         leave = reading.open_leave(reader=person(request), reading=id)
-        rows: Any = reading.messages(reading.open_conversation(leave=leave, conversation=conversation))
-        return self.get_paginated_response(MessageOut(self.paginate_queryset(rows) or [], many=True).data)
+        opened = reading.open_conversation(leave=leave, conversation=conversation)
+        rows: Any = reading.messages(opened)
+        page: list[Any] = list(self.paginate_queryset(rows) or [])
+        beside = Tree.of(opened).ids_beside(page)
+        return self.get_paginated_response(MessageOut(page, many=True, context={"siblings": beside}).data)
 
 
 class MyReadingsView(generics.ListAPIView[Reading]):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from assistants.conversations.models import Conversation, Message, Run
+from assistants.conversations.branches import LONGEST_COMMENT
+from assistants.conversations.models import Conversation, Feedback, Message, Run
+from assistants.conversations.turns import MOST_MODELS
 
 
 class ConversationIn(serializers.Serializer[Any]):
@@ -16,6 +19,9 @@ class ConversationIn(serializers.Serializer[Any]):
 
 class ConversationPatch(serializers.Serializer[Any]):
     title = serializers.CharField(max_length=200, required=False)
+    model = serializers.CharField(max_length=250, required=False, allow_blank=True, help_text="empty: the assistant's")
+    folders = serializers.ListField(child=serializers.UUIDField(), required=False, allow_null=True, max_length=100)
+    assistant = serializers.UUIDField(required=False)
 
 
 class ConversationOut(serializers.ModelSerializer[Conversation]):
@@ -24,7 +30,7 @@ class ConversationOut(serializers.ModelSerializer[Conversation]):
 
     class Meta:
         model = Conversation
-        fields = ["id", "title", "assistant", "created_at", "active_at"]
+        fields = ["id", "title", "assistant", "model", "folders", "created_at", "active_at"]
 
 
 class MessageIn(serializers.Serializer[Any]):
@@ -32,16 +38,58 @@ class MessageIn(serializers.Serializer[Any]):
     model = serializers.CharField(max_length=200, required=False, allow_blank=True)
     assistant = serializers.UUIDField(required=False, allow_null=True)
     folders = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=100)
+    models = serializers.ListField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        max_length=MOST_MODELS,
+        help_text="two or three",
+    )
+
+
+class AgainIn(serializers.Serializer[Any]):
+    """What is to be otherwise when a question is answered once more, or an answer gone on with."""
+
+    model = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    folders = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=100)
+    models = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MOST_MODELS)
+
+
+class ContinueIn(serializers.Serializer[Any]):
+    model = serializers.CharField(max_length=200, required=False, allow_blank=True)
+
+
+class FeedbackIn(serializers.Serializer[Any]):
+    rating = serializers.ChoiceField(choices=Feedback.Rating.choices)
+    reason = serializers.ChoiceField(choices=Feedback.Reason.choices, required=False, allow_blank=True)
+    comment = serializers.CharField(max_length=LONGEST_COMMENT, required=False, allow_blank=True)
+
+
+class FeedbackOut(serializers.ModelSerializer[Feedback]):
+    class Meta:
+        model = Feedback
+        fields = ["rating", "reason", "comment"]
 
 
 class MessageOut(serializers.ModelSerializer[Message]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     parent = serializers.UUIDField(source="parent.public_id", read_only=True, default=None)  # type: ignore[assignment]
     run = serializers.SerializerMethodField()
+    siblings = serializers.SerializerMethodField(help_text="ids of the versions of this message in order, itself included")
+    feedback = serializers.SerializerMethodField()
 
     class Meta:
         model = Message
-        fields = ["id", "role", "content", "parent", "run", "citations", "grounded", "created_at"]
+        fields = ["id", "role", "content", "parent", "run", "siblings", "feedback", "citations", "grounded", "created_at"]
+
+    def get_siblings(self, message: Message) -> list[str]:
+        found = self.context.get("siblings", {}).get(message.pk) or [message.public_id]
+        return [str(each) for each in found]
+
+    @extend_schema_field(FeedbackOut(allow_null=True))
+    def get_feedback(self, message: Message) -> dict[str, str] | None:
+        """Prefetched (`branches.rows_of`); somebody else's reader sees none."""
+        given = getattr(message, "_prefetched_objects_cache", {}).get("feedback") or [None]
+        return FeedbackOut(given[0]).data if given[0] else None
 
     def get_run(self, message: Message) -> str | None:
         run = getattr(message, "run", None)
@@ -117,3 +165,5 @@ class AcceptedOut(serializers.Serializer[Any]):
     message = RefOut()
     answer = RefOut()
     run = RefOut()
+    answers = RefOut(many=True, required=False, help_text="where several models answer side by side")
+    runs = RefOut(many=True, required=False)

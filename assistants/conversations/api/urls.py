@@ -1,16 +1,19 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from assistants.conversations.api.branches import ContinueView, MessageDetailViewSet
 from assistants.conversations.api.readings import MyReadingsView, ReadingViewSet
 from assistants.conversations.api.views import ConversationViewSet, MessageViewSet, PreviewView, RunViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("conversations", ConversationViewSet, basename="conversation")
+router.register("messages", MessageDetailViewSet, basename="api-message")
 router.register("readings", ReadingViewSet, basename="reading")
 router.register("runs", RunViewSet, basename="run")
 
 urlpatterns = [
     *router.urls,
+    path("runs/<uuid:id>/continue/", ContinueView.as_view(), name="run-continue"),
     path("routing/preview/", PreviewView.as_view(), name="routing-preview"),
     path("me/readings/", MyReadingsView.as_view(), name="my-readings"),
     path(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -20,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import identity, person
-from assistants.conversations import following, privacy, services
+from assistants.conversations import branches, following, privacy, services
 from assistants.conversations.api.serializers import (
     AcceptedOut,
     ConversationIn,
@@ -34,6 +35,8 @@ from assistants.conversations.api.serializers import (
     SentOut,
 )
 from assistants.conversations.models import Conversation, Message, Run
+from assistants.conversations.tree import Tree
+from assistants.conversations.turns import Started
 from core.api import CursorPages, JSONRenderer
 from core.errors import NotFound
 from gateway import parameters
@@ -61,6 +64,22 @@ class OldestFirst(CursorPagination):
     max_page_size = 500
     page_size_query_param = "limit"
     ordering = "id"
+
+
+class BranchPages(OldestFirst):
+    """Pages of one branch, whose keys are all known, so that only a page's rows are read."""
+
+    def near(self, request: Request, branch: list[int]) -> list[int]:
+        """Those of the branch's keys, in ascending order, among which the page asked for and its neighbour lie."""
+        cursor = self.decode_cursor(request)
+        size = self.get_page_size(request) or 1
+        if cursor is None or not str(cursor.position or "").isdecimal():
+            return branch if cursor and cursor.reverse else branch[: size + 1 + (cursor.offset if cursor else 0)]
+        at = int(str(cursor.position))
+        if cursor.reverse:
+            end = bisect_left(branch, at)
+            return branch[max(0, end - size - 1 - cursor.offset) : end]
+        return branch[(start := bisect_right(branch, at)) : start + size + 1 + cursor.offset]
 
 
 class NewestActive(CursorPages):
@@ -101,7 +120,10 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, view
         data = ConversationPatch(data=request.data)
         data.is_valid(raise_exception=True)
         conversation = self.get_object()
-        services.rename_conversation(conversation=conversation, **data.validated_data)
+        given = dict(data.validated_data)
+        title = given.pop("title", None)
+        branches.choose_for(owner=person(request), conversation=conversation, **given)
+        services.rename_conversation(conversation=conversation, title=title)
         return Response(ConversationOut(conversation).data)
 
     def destroy(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
@@ -113,7 +135,7 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
     """The messages of one conversation."""
 
     serializer_class = MessageOut
-    pagination_class = OldestFirst
+    pagination_class = BranchPages
     renderer_classes = [JSONRenderer, EventStreamRenderer]
     queryset = Message.objects.none()
 
@@ -125,9 +147,11 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
 
     @extend_schema(responses=MessageOut(many=True))
     def list(self, request: Request, conversation: uuid.UUID) -> Response:
-        rows = Message.objects.filter(conversation=self._conversation()).select_related("parent", "run")
-        page = self.paginate_queryset(rows)
-        return self.get_paginated_response(MessageOut(page, many=True).data)
+        """The active branch, oldest first."""
+        tree = Tree.of(self._conversation())
+        keys = BranchPages().near(request, tree.path())
+        page = self.paginate_queryset(branches.rows_of(person(request), keys)) or []
+        return self.get_paginated_response(MessageOut(page, many=True, context={"siblings": tree.ids_beside(page)}).data)
 
     @extend_schema(request=MessageIn, responses={202: AcceptedOut, (200, SSE): OpenApiResponse(str)}, parameters=[KEY])
     def create(self, request: Request, conversation: uuid.UUID) -> HttpResponseBase:
@@ -139,24 +163,28 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
             owner=person(request),
             conversation=conversation,
             content=asked.pop("content"),
-            key=request.headers.get("Idempotency-Key", "")[:200] or None,
+            key=key_of(request),
             request=asked,
         )
-        accepted = {
-            "conversation": str(started.conversation.public_id),
-            "message": {"id": str(started.message.public_id)},
-            "answer": {"id": str(started.answer.public_id)},
-            "run": {"id": str(started.run.public_id)},
-        }
-        if SSE not in request.headers.get("Accept", ""):
-            return Response(accepted, status=status.HTTP_202_ACCEPTED)
-        return streamed(_turn(request, accepted, started.run.public_id))
+        return accepted(request, started)
 
 
-async def _turn(request: Request, accepted: dict[str, Any], run: uuid.UUID) -> AsyncGenerator[bytes, None]:
-    """The accepted turn as the first data line, then the run's events."""
-    yield b"data: %s\n\n" % json.dumps(accepted).encode()
-    async for event in following.stream(user=person(request), schema=context.current().schema, run=run, after=0):
+def key_of(request: Request) -> str | None:
+    return request.headers.get("Idempotency-Key", "")[:200] or None
+
+
+def accepted(request: Request, started: Started) -> HttpResponseBase:
+    """What every turn answers: 202 and the ids, or with `Accept: text/event-stream` these and then its events."""
+    if SSE not in request.headers.get("Accept", ""):
+        return Response(started.as_json(), status=status.HTTP_202_ACCEPTED)
+    return streamed(_turn(request, started))
+
+
+async def _turn(request: Request, started: Started) -> AsyncGenerator[bytes, None]:
+    """The accepted turn as the first data line, then the events of its run, or of its runs as they come."""
+    yield b"data: %s\n\n" % json.dumps(started.as_json()).encode()
+    runs = [run.public_id for run in (started.run, *started.beside)]
+    async for event in following.stream_all(user=person(request), schema=context.current().schema, runs=runs):
         yield sse(event)
 
 

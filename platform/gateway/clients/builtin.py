@@ -49,6 +49,9 @@ class BuiltinClient:
         # Words of each passage are stemmed: tens of milliseconds that other streams of this loop must not wait for.
         found = await asyncio.to_thread(_select, question, request, spoken, self.similarity(spoken))
         text = _compose(found, spoken, bool(request.passages))
+        if request.so_far:
+            # Its own words end where they ended before. What another model began it cannot go on with: it quotes beside it.
+            text = text[len(request.so_far) :] if text.startswith(request.so_far) else f"\n\n{text}"
         pace = settings.CLOISON_BUILTIN_PACE_MS / 1000
         for group in GROUP.findall(text):
             yield TextDelta(group)

@@ -1,0 +1,61 @@
+// The composer's menus: which model answers, which folders are searched, who answers side by side.
+
+import { folders } from "./branches.js";
+import { slot } from "./words.js";
+
+export class Choices {
+  constructor(form) {
+    this.form = form;
+    for (const menu of form.querySelectorAll("details.pick")) {
+      menu.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape" || !menu.open) return;
+        event.preventDefault();
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      });
+    }
+    document.addEventListener("click", (event) => {
+      for (const menu of form.querySelectorAll("details.pick[open]")) if (!menu.contains(event.target)) menu.open = false;
+    });
+    form.addEventListener("change", (event) => this.changed(event.target));
+  }
+
+  ticked(name) {
+    return [...this.form.querySelectorAll(`[name="${name}"]:checked`)].map((box) => box.value);
+  }
+
+  /** What a conversation's turns use: the same fields as the API's. */
+  get chosen() {
+    const within = this.ticked("folders");
+    return { model: this.ticked("model")[0] ?? "", folders: within.length ? within : null };
+  }
+
+  /** Those who answer the next question side by side. */
+  get models() {
+    const beside = this.ticked("beside");
+    return beside.length > 1 ? beside.slice(0, 3) : [];
+  }
+
+  asked() {
+    for (const box of this.form.querySelectorAll('[name="beside"]:checked')) box.checked = false;
+    for (const menu of this.form.querySelectorAll("details.pick[open]")) menu.open = false;
+  }
+
+  changed(input) {
+    if (input.name === "folders") slot(this.form, "folders").textContent = folders(this.ticked("folders").length);
+    if (input.name === "model") {
+      slot(this.form, "model").textContent = input.dataset.name;
+      const glyph = slot(this.form, "glyph");
+      const locality = input.closest("label").dataset.locality ?? "local";
+      glyph.className = `${locality} glyph`;
+      glyph.querySelector("use")?.setAttribute("href", `${document.body.dataset.icons}#route-${locality}`);
+    }
+    const conversation = this.form.elements.conversation.value;
+    if (!conversation || !["folders", "model"].includes(input.name)) return;
+    fetch(`/api/v1/conversations/${conversation}/`, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": this.form.elements.csrfmiddlewaretoken.value },
+      body: JSON.stringify(this.chosen),
+    }).catch(() => {});
+  }
+}
