@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-import audit
 from accounts.models import User
 from assistants.conversations import wakeups
 from assistants.conversations.answers import Turn
@@ -83,9 +82,12 @@ def clean(content: str) -> str:
     return text
 
 
-def create_conversation(*, owner: User, title: str = "", assistant: uuid.UUID | None = None) -> Conversation:
-    """Raises `NotFound` for an assistant that is not the tenant's."""
-    return Conversation.objects.create(owner=owner, title=title[:200], assistant=_assistant(owner, assistant))
+def create_conversation(
+    *, owner: User, title: str = "", assistant: uuid.UUID | None = None, temporary: bool = False
+) -> Conversation:
+    """A temporary one has no title. Raises `NotFound` for an assistant that is not the tenant's."""
+    kept = "" if temporary else title[:200]
+    return Conversation.objects.create(owner=owner, title=kept, assistant=_assistant(owner, assistant), temporary=temporary)
 
 
 def _assistant(user: User, public_id: uuid.UUID | None) -> Assistant | None:
@@ -153,7 +155,7 @@ def _store_turn(owner: User, conversation_id: uuid.UUID | None, text: str, key: 
         if request.get("assistant"):
             conversation.assistant = _assistant(owner, request["assistant"])
         conversation.active_at = timezone.now()
-        conversation.title = conversation.title or title_of(text)
+        conversation.title = conversation.title or ("" if conversation.temporary else title_of(text))
         conversation.save(update_fields=["active_at", "title", "assistant"])
     _check_folders(owner, request.get("folders"))
     message = Message.objects.create(conversation=conversation, parent=last, role=Message.Role.USER, content=text)
@@ -304,20 +306,3 @@ def stop_queued_run(*, run: Run) -> bool:
     return bool(
         Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(status=Run.Status.STOPPED, finished_at=timezone.now())
     )
-
-
-def rename_conversation(*, conversation: Conversation, title: str | None = None) -> None:
-    """Give a conversation another title."""
-    if title is not None:
-        conversation.title = title
-        conversation.save(update_fields=["title"])
-
-
-def delete_conversation(*, conversation: Conversation) -> None:
-    """Remove a conversation with its messages and runs. Raises `RunInProgress` while an answer is being written."""
-    if Run.objects.open().filter(conversation=conversation).exists():
-        raise RunInProgress
-    target = f"conversation:{conversation.public_id}"
-    with transaction.atomic():
-        conversation.delete()
-        audit.record("conversation.deleted", target=target, subject=conversation.owner_id)

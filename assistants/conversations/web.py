@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
+from assistants.conversations import bin as bins
 from assistants.conversations import privacy, services
 from assistants.conversations.models import Conversation, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
@@ -285,7 +286,7 @@ def send(request: HttpRequest) -> HttpResponse:
 def delete(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     row = _conversation(request, public_id)
     try:
-        services.delete_conversation(conversation=row)
+        bins.delete(conversation=row)
     except AppError as error:
         messages.error(request, str(ERROR_TEXTS.get(error.code, error.detail)))
         return redirect("conversation", public_id)

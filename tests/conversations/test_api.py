@@ -28,7 +28,7 @@ def test_lists_take_few_queries(acme: House, django_assert_num_queries: Any) -> 
     conversation = talk(member, 60)
     member.api.get("/api/v1/me/")  # Signs in, in another thread.
 
-    with django_assert_num_queries(1):  # The rows with their assistants.
+    with django_assert_num_queries(2):  # The rows with their assistants and folders; their tags.
         listed = member.api.get("/api/v1/conversations/").json()["results"]
     with django_assert_num_queries(2):  # The conversation; its messages with parents and runs.
         messages = member.api.get(f"/api/v1/conversations/{conversation.public_id}/messages/").json()["results"]

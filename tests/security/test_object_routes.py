@@ -18,7 +18,7 @@ from accounts import keys, people, sign_ins
 from accounts.grants import of_role
 from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
-from assistants.conversations import reading, services
+from assistants.conversations import organising, reading, services
 from assistants.conversations.models import Run
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
@@ -36,6 +36,16 @@ def a_run(house: House) -> Run:
         run = services.start_run(owner=house.person("member").user, conversation=None, content=house.canary).run
         Run.objects.filter(pk=run.pk).update(status="completed")
         return run
+
+
+def a_place(house: House) -> Any:
+    with house.person("member").acting():
+        return organising.create_folder(owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
+
+
+def a_tag(house: House) -> Any:
+    with house.person("member").acting():
+        return organising.create_tag(owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
 
 
 def a_folder(house: House) -> Folder:
@@ -126,6 +136,8 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}assistants/": an_assistant,
     f"{API}auth/sign-ins/": a_sign_in,
     f"{API}conversations/": lambda house: a_run(house).conversation,
+    f"{API}conversation-folders/": a_place,
+    f"{API}tags/": a_tag,
     f"{API}runs/": a_run,
     f"{API}documents/": a_document,
     f"{API}documents/<uuid:id>/grants/<uuid:grant>/": shared(a_document),
@@ -141,6 +153,9 @@ ROLE = {"principal": {"type": "role", "name": "viewer"}}
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     (f"{API}conversations/<uuid:id>/", "PATCH"): {"title": "mine now"},
     (f"{API}conversations/<uuid:conversation>/messages/", "POST"): {"content": "mine now"},
+    (f"{API}conversations/<uuid:id>/draft/", "PUT"): {"text": "mine now"},
+    (f"{API}conversation-folders/<uuid:id>/", "PATCH"): {"name": "mine now"},
+    (f"{API}tags/<uuid:id>/", "PATCH"): {"name": "mine now"},
     (f"{API}folders/<uuid:id>/", "PATCH"): {"name": "mine now"},
     (f"{API}users/<uuid:id>/", "PATCH"): {"first_name": "mine now"},
     (f"{API}groups/<uuid:id>/", "PATCH"): {"name": "mine now"},
