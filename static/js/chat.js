@@ -215,6 +215,7 @@ async function ask(content) {
       ...(!conversation && form.elements.assistant.value ? { assistant: form.elements.assistant.value } : {}),
     });
     sessionStorage.removeItem(DRAFT);
+    form.dispatchEvent(new Event("sent")); // drafts.js forgets what was kept at the server.
     question.id = `m-${accepted.message.id}`;
     const article = copyOf("t-answer");
     article.id = `m-${accepted.answer.id}`;
@@ -260,6 +261,7 @@ function began(accepted) {
   const item = document.createElement("li");
   item.append(link);
   today().prepend(item);
+  document.dispatchEvent(new Event("began")); // organise.js gives the new row its menu.
 }
 
 /** The list of today's conversations, which the first one of the day begins. */

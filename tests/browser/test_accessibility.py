@@ -32,6 +32,8 @@ def test_pages_have_no_violation(acme: House, paced: Live, sign_in: SignIn, widt
     expect(page.locator("article.answer > .tools")).to_be_visible(timeout=60_000)
     found += violations(page)
     for path in (
+        "/conversations/",
+        "/conversations/bin/",
         "/documents/",
         "/search/?q=notice",
         "/settings/",

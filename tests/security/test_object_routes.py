@@ -136,6 +136,7 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}assistants/": an_assistant,
     f"{API}auth/sign-ins/": a_sign_in,
     f"{API}conversations/": lambda house: a_run(house).conversation,
+    "conversations/<str:kind>/<uuid:public_id>/": a_tag,
     f"{API}conversation-folders/": a_place,
     f"{API}tags/": a_tag,
     f"{API}runs/": a_run,
@@ -190,7 +191,7 @@ def factory(route: str) -> Callable[[House], Any]:
 
 
 def call(actor: Actor, route: str, method: str, thing: Any) -> Any:
-    path = "/" + route.replace("<int:number>", "1")
+    path = "/" + route.replace("<int:number>", "1").replace("<str:kind>", "tag")
     things = list(thing) if isinstance(thing, tuple) else [thing]
     while "<" in path:
         head, _, rest = path.partition("<")

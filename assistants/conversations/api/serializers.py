@@ -24,6 +24,17 @@ class ConversationPatch(serializers.Serializer[Any]):
     archived = serializers.BooleanField(required=False)
 
 
+class ReadableOut(serializers.ModelSerializer[Conversation]):
+    """What a privileged reader sees in a list: how its owner keeps it in order is nobody else's business."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    assistant = serializers.UUIDField(source="assistant.public_id", read_only=True, default=None)
+
+    class Meta:
+        model = Conversation
+        fields = ["id", "title", "assistant", "created_at", "active_at"]
+
+
 class ConversationOut(serializers.ModelSerializer[Conversation]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     assistant = serializers.UUIDField(source="assistant.public_id", read_only=True, default=None)
