@@ -30,7 +30,9 @@ function save() {
   send(path(), "PUT", field.value);
 }
 
-if (!temporary) {
+if (temporary) {
+  field.addEventListener("input", () => sessionStorage.removeItem("draft")); // Not on this device either.
+} else {
   field.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(save, PAUSE);

@@ -69,15 +69,19 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   const undoes = form.closest(".toast");
-  if (event.defaultPrevented || !(form.closest("#organise") || undoes)) return;
-  // The conversation that the page shows goes: so does the page. On lists the rows change, too.
+  if (event.defaultPrevented || !order || !(form.closest("#organise") || undoes)) return;
+  // The conversation that the page shows goes: so does the page.
   const conversation = form.closest("#organise")?.querySelector("[data-conversation]").dataset.conversation;
-  if (!document.getElementById("thread") || (form.matches("[data-deletes]") && conversation === here())) return;
+  if (form.matches("[data-deletes]") && conversation === here()) return;
   event.preventDefault();
   const answer = await fetched(form.action, { method: "POST", body: new FormData(form, event.submitter) });
   dialog.close();
   undoes?.remove();
   await refresh(answer);
+  if (document.getElementById("thread")) return;
+  // On a list the rows have changed, too.
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  document.getElementById("main").replaceChildren(...page.getElementById("main").childNodes);
 });
 
 // ---- search while typing
@@ -91,24 +95,32 @@ function close() {
   order.hidden = false;
 }
 
+/** A result's text from code point `at` on, its words marked. */
+function marked(hit, at) {
+  const points = [...hit.text]; // Highlights count code points.
+  const parts = [];
+  for (const [start, end] of hit.highlights) {
+    const mark = document.createElement("mark");
+    mark.textContent = points.slice(start, end).join("");
+    parts.push(points.slice(at, start).join(""), mark);
+    at = end;
+  }
+  return [...parts, points.slice(at).join("")];
+}
+
 function entry(hit) {
   const link = document.createElement("a");
   link.href = `/c/${hit.conversation}/${hit.message ? `#m-${hit.message}` : ""}`;
   const title = document.createElement("span");
   title.className = "truncate";
-  title.textContent = hit.title;
   link.append(title);
-  if (!hit.message) return link;
-  const text = document.createElement("small");
-  const points = [...hit.text]; // Highlights count code points.
-  let at = Math.max(0, (hit.highlights[0]?.[0] ?? 0) - 20);
-  for (const [start, end] of hit.highlights) {
-    const mark = document.createElement("mark");
-    mark.textContent = points.slice(start, end).join("");
-    text.append(points.slice(at, start).join(""), mark);
-    at = end;
+  if (!hit.message) {
+    title.append(...marked(hit, 0));
+    return link;
   }
-  text.append(points.slice(at).join(""));
+  title.textContent = hit.title;
+  const text = document.createElement("small");
+  text.append(...marked(hit, Math.max(0, (hit.highlights[0]?.[0] ?? 0) - 20)));
   link.append(text);
   return link;
 }
@@ -122,7 +134,7 @@ async function search() {
     return;
   }
   const answer = await fetch(`/api/v1/conversations/search/?limit=8&q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } });
-  if (mine !== asked) return; // Somebody types faster than the line.
+  if (mine !== asked || answer.status === 429) return; // Somebody types faster than the line, or the limiter: the next key asks.
   const hits = answer.ok ? (await answer.json()).results : [];
   const rows = hits.map(entry);
   const said = hits.length ? word(hits.length === 1 ? "found.one" : "found.many", { n: hits.length }) : word("found.none");

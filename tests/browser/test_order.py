@@ -64,6 +64,17 @@ def test_conversations_are_put_in_order_without_leaving_the_page(globex: House, 
     unchanged(page)
     assert violations(page) == []
 
+    page.get_by_role("link", name="All conversations").click()
+    page.evaluate("() => { window.kept = true; }")
+    rows = page.locator("#main tbody tr")
+    expect(rows).to_have_count(2)
+    rows.filter(has_text="Otters").get_by_role("link", name="Options of Otters").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(rows).to_have_count(1)
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(rows).to_have_count(2)
+    unchanged(page)
+
 
 def test_search_is_at_hand_and_works_by_keys(globex: House, sign_in: SignIn) -> None:
     member = globex.person("member")

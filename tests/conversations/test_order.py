@@ -109,7 +109,9 @@ def test_the_database_refuses_a_folder_or_tag_of_somebody_else(acme: House) -> N
             attack()
 
 
-def test_what_is_deleted_is_gone_from_every_door_but_the_bin(acme: House, globex: House, django_assert_num_queries: Any) -> None:
+def test_case_63_what_is_deleted_is_gone_from_every_door_but_the_bin(
+    acme: House, globex: House, django_assert_num_queries: Any
+) -> None:
     member = acme.person("member")
     conversation = named(member, "Gone")
     with member.acting():
@@ -143,7 +145,7 @@ def test_what_is_deleted_is_gone_from_every_door_but_the_bin(acme: House, globex
 
 
 @pytest.mark.parametrize("way", ["forever", "twice", "empty"])
-def test_what_is_removed_for_good_leaves_no_row(acme: House, owner: psycopg.Connection, way: str) -> None:
+def test_case_63_what_is_removed_for_good_leaves_no_row(acme: House, owner: psycopg.Connection, way: str) -> None:
     member = acme.person("member")
     conversation, kept = named(member, "Gone"), named(acme.person("member2"), "Kept")
     change(member, conversation, tags=[make(member, "tags", "t")])
