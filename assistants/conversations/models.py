@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from assistants.conversations.organised import ConversationFolder, ConversationTag, Tag
 from assistants.profiles.models import Assistant
 from core.ids import uuid7
+
+TEMPORARY_LIFE = timedelta(hours=1)  # after the last question
+
+
+def not_gone(prefix: str = "") -> Q:
+    """Neither in the bin, nor a temporary chat whose hour is over (which the sweep may not have met yet)."""
+    there = Q(**{f"{prefix}temporary": False}) | Q(**{f"{prefix}active_at__gt": timezone.now() - TEMPORARY_LIFE})
+    return Q(**{f"{prefix}binned_at": None}) & there
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: User) -> Self:
-        """A conversation is its owner's alone. Staff status grants nothing."""
-        return self.filter(owner=user)
+        """A conversation is its owner's alone, and not in the bin. Staff status grants nothing."""
+        return self.filter(not_gone(), owner=user)
+
+    def in_bin(self, user: User) -> Self:
+        """What the person deleted and may restore, the latest first."""
+        return self.filter(owner=user, binned_at__isnull=False).order_by("-binned_at", "-pk")
+
+    def listed(self) -> Self:
+        """What lists, sidebar and search may name: temporary chats leave nothing there."""
+        return self.filter(temporary=False)
 
 
 class Conversation(models.Model):
@@ -40,22 +59,32 @@ class Conversation(models.Model):
     vault = models.JSONField(default=dict, editable=False, help_text="placeholders and what they stand for")
     created_at = models.DateTimeField(auto_now_add=True)
     active_at = models.DateTimeField(default=timezone.now, help_text="the last question")
+    folder = models.ForeignKey(ConversationFolder, on_delete=models.SET_NULL, null=True, blank=True, related_name="conversations")
+    tags = models.ManyToManyField(Tag, through=ConversationTag, related_name="conversations")
+    pinned_at = models.DateTimeField(null=True)
+    archived_at = models.DateTimeField(null=True)
+    binned_at = models.DateTimeField(null=True, help_text="deleted, and in the bin since")
+    temporary = models.BooleanField(default=False, db_default=False, help_text="leaves nothing behind")
 
     objects: ClassVar[models.Manager[Conversation]] = ConversationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-active_at", "-pk"]
-        indexes = [models.Index(fields=["owner", "-active_at"], name="conversations_by_owner")]
+        indexes = [
+            models.Index(fields=["owner", "-active_at"], name="conversations_by_owner"),
+            models.Index(fields=["binned_at"], name="conversations_in_bin", condition=Q(binned_at__isnull=False)),
+            models.Index(fields=["active_at"], name="conversations_temporary", condition=Q(temporary=True)),
+        ]
         verbose_name = _("conversation")
 
     def __str__(self) -> str:
-        return self.title or str(self.public_id)
+        return self.title or (str(_("Temporary chat")) if self.temporary else str(self.public_id))
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def visible_to(self, user: User) -> Self:
         """Whoever may read the conversation may read its messages."""
-        return self.filter(owner=user)
+        return self.filter(not_gone("conversation__"), owner=user)
 
 
 class Message(models.Model):
@@ -96,7 +125,7 @@ class Message(models.Model):
 
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: User) -> Self:
-        return self.filter(owner=user)
+        return self.filter(not_gone("conversation__"), owner=user)
 
     def open(self) -> Self:
         return self.filter(status__in=[Run.Status.QUEUED, Run.Status.RUNNING])

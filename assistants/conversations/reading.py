@@ -76,8 +76,8 @@ def open_leave(*, reader: User, reading: uuid.UUID) -> Reading:
 
 
 def conversations(leave: Reading) -> QuerySet[Conversation]:
-    """What the leave opens, newest first."""
-    return Conversation.objects.filter(owner=leave.subject).select_related("assistant")
+    """What the leave opens, newest first: what its owner still has, so nothing from the bin, and no temporary chat."""
+    return Conversation.objects.filter(owner=leave.subject, binned_at=None).listed().select_related("assistant")
 
 
 def open_conversation(*, leave: Reading, conversation: uuid.UUID) -> Conversation:

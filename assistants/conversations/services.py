@@ -11,12 +11,11 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.utils import timezone
 
-import audit
 from accounts.models import User
 from assistants.conversations import tree
 from assistants.conversations.answers import Turn
 from assistants.conversations.models import Conversation, Message, Run
-from assistants.conversations.turns import RunInProgress, Started, add_turn, check_folders, last_of, locked, once
+from assistants.conversations.turns import Started, add_turn, check_folders, last_of, locked, once
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
 from documents.models import Folder
@@ -70,15 +69,20 @@ def create_conversation(
     assistant: uuid.UUID | None = None,
     model: str = "",
     folders: Sequence[uuid.UUID] | None = None,
+    temporary: bool = False,
 ) -> Conversation:
-    """`model` and `folders` (None: all) are what its turns use. Raises `NotFound` for an assistant or a folder."""
+    """`model` and `folders` (None: all) are what its turns use; a temporary one has no title.
+
+    Raises `NotFound` for an assistant or a folder.
+    """
     check_folders(owner, folders)
     return Conversation.objects.create(
         owner=owner,
-        title=title[:200],
+        title="" if temporary else title[:200],
         assistant=assistant_of(owner, assistant),
         model=model,
         folders=None if folders is None else [str(folder) for folder in folders],
+        temporary=temporary,
     )
 
 
@@ -119,7 +123,7 @@ def start_run(
         row = locked(owner, conversation)
         if asked.get("assistant"):
             row.assistant = assistant_of(owner, asked["assistant"])
-        row.title = row.title or title_of(text)
+        row.title = row.title or ("" if row.temporary else title_of(text))
         row.active_at = timezone.now()
         parent, row.leaf = last_of(row), None
         row.save(update_fields=["active_at", "title", "assistant", "leaf"])
@@ -253,20 +257,3 @@ def stop_queued_run(*, run: Run) -> bool:
     return bool(
         Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(status=Run.Status.STOPPED, finished_at=timezone.now())
     )
-
-
-def rename_conversation(*, conversation: Conversation, title: str | None = None) -> None:
-    """Give a conversation another title."""
-    if title is not None:
-        conversation.title = title
-        conversation.save(update_fields=["title"])
-
-
-def delete_conversation(*, conversation: Conversation) -> None:
-    """Remove a conversation with its messages and runs. Raises `RunInProgress` while an answer is being written."""
-    if Run.objects.open().filter(conversation=conversation).exists():
-        raise RunInProgress
-    target = f"conversation:{conversation.public_id}"
-    with transaction.atomic():
-        conversation.delete()
-        audit.record("conversation.deleted", target=target, subject=conversation.owner_id)

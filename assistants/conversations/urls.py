@@ -1,11 +1,10 @@
 from django.urls import path
 
-from assistants.conversations import web, web_branches
+from assistants.conversations import web, web_branches, web_order
 
 urlpatterns = [
     path("", web.new, name="chat"),
     path("c/<uuid:public_id>/", web.conversation, name="conversation"),
-    path("c/<uuid:public_id>/delete/", web.delete, name="conversation-delete"),
     path("c/<uuid:public_id>/sent/<uuid:run>/", web.sent, name="sent"),
     path("messages/<uuid:public_id>/edit/", web_branches.edit, name="message-edit"),
     path("messages/<uuid:public_id>/regenerate/", web_branches.regenerate, name="message-regenerate"),
@@ -13,4 +12,15 @@ urlpatterns = [
     path("messages/<uuid:public_id>/activate/", web_branches.activate, name="message-activate"),
     path("messages/<uuid:public_id>/feedback/", web_branches.feedback, name="message-feedback"),
     path("send/", web.send, name="send"),
+    path("c/temporary/", web_order.temporary, name="temporary"),
+    path("c/<uuid:public_id>/menu/", web_order.menu, name="conversation-menu"),
+    path("c/<uuid:public_id>/organise/", web_order.organise, name="conversation-organise"),
+    path("c/<uuid:public_id>/delete/", web_order.delete, name="conversation-delete"),
+    path("c/<uuid:public_id>/restore/", web_order.restore, name="restore-conversation"),
+    path("conversations/", web_order.index, name="conversations"),
+    path("conversations/sidebar/", web_order.sidebar, name="conversations-sidebar"),
+    path("conversations/bin/", web_order.bin_page, name="bin-page"),
+    path("conversations/bin/empty/", web_order.empty_bin, name="empty-bin"),
+    path("conversations/folders/", web_order.create_folder, name="conversation-folder-create"),
+    path("conversations/<str:kind>/<uuid:public_id>/", web_order.change_thing, name="conversation-thing"),
 ]

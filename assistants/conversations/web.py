@@ -6,31 +6,27 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from assistants.conversations import branches, privacy, services
+from assistants.conversations import branches, drafts, privacy, services
 from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
 from assistants.conversations.showing import Window, choice_of, composer, window
+from assistants.conversations.sidebar import recent
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
 from gateway import reasons
 
-RECENT = 50  # conversations in the sidebar
 PAGE = 50  # messages on one page
 LONGEST_DRAFT = 2_000
 
@@ -126,29 +122,10 @@ def person(request: HttpRequest) -> User:
     return cast("User", request.user)
 
 
-def recent(user: User) -> list[dict[str, Any]]:
-    """The latest conversations by day, for the sidebar."""
-    answering = Exists(Run.objects.open().filter(conversation=OuterRef("pk")))
-    rows = Conversation.objects.visible_to(user).annotate(answering=answering)[:RECENT]
-    today = timezone.localdate()
-    groups: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        age = today - timezone.localdate(row.active_at)
-        if age < timedelta(days=1):
-            key, name = "today", _("Today")
-        elif age < timedelta(days=2):
-            key, name = "yesterday", _("Yesterday")
-        elif age < timedelta(days=7):
-            key, name = "week", _("Last 7 days")
-        else:
-            key, name = "earlier", _("Earlier")
-        groups.setdefault(key, {"key": key, "name": name, "rows": []})["rows"].append(row)
-    return list(groups.values())
-
-
 def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Sequence[Shown], **more: Any) -> HttpResponse:
     user = person(request)
     chosen = conversation.assistant if conversation else None
+    kept = drafts.of(user, conversation)
     context = {
         "section": "conversations",
         "recent": recent(user),
@@ -158,7 +135,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         **composer(user, conversation),
         "feedback_reasons": Feedback.Reason.choices,
         "nil": uuid.UUID(int=0),
-        "draft": request.GET.get("draft", "")[:LONGEST_DRAFT],
+        "draft": request.GET.get("draft", "")[:LONGEST_DRAFT] or (kept.text if kept else ""),
         "error_texts": ERROR_TEXTS,
         "reason_texts": reasons.every_text(),
         **more,
@@ -264,17 +241,5 @@ def send(request: HttpRequest) -> HttpResponse:
     except AppError as error:
         messages.error(request, str(ERROR_TEXTS.get(error.code, error.detail)))
         return redirect("conversation", where) if where else redirect("chat")
+    drafts.forget(user=person(request), conversation=started.conversation if where else None)
     return redirect("conversation", started.conversation.public_id)
-
-
-@login_required
-@require_POST
-def delete(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    row = _conversation(request, public_id)
-    try:
-        services.delete_conversation(conversation=row)
-    except AppError as error:
-        messages.error(request, str(ERROR_TEXTS.get(error.code, error.detail)))
-        return redirect("conversation", public_id)
-    messages.success(request, _("Conversation deleted"))
-    return redirect("chat")

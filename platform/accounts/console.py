@@ -38,7 +38,7 @@ SECTIONS: list[tuple[Any, list[str]]] = [
     (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
     (_("Platform"), ["ModelRules", "ProviderAccount", "ModelGrant", "Budget", "UsageRecord", "Tenant", "Domain", "TenantJob"]),
-    (_("Audit"), ["AuditEvent", "ReadingPolicy", "Reading", "WallReport"]),
+    (_("Audit"), ["AuditEvent", "RetentionPolicy", "ReadingPolicy", "Reading", "WallReport"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.
     "ready": ("ok", "check"),

@@ -19,6 +19,7 @@ EVERY_TENANT = {
     "accounts.tasks.sweep": 3600.0,
     "gateway.tasks.free_lost_holds": 300.0,
     "gateway.tasks.forget_old_usage": 24 * 3600.0,
+    "assistants.conversations.tasks.sweep": 300.0,
 }
 app.conf.beat_schedule = {
     name: {"task": "tenants.tasks.fan_out", "schedule": seconds, "args": [name], "options": {"expires": seconds}}

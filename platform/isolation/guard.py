@@ -132,6 +132,29 @@ ALTER FUNCTION guard.ctx() OWNER TO {GUARD_ROLE};
 {said("principals", "t text", "text[]", PRINCIPALS)}
 GRANT EXECUTE ON FUNCTION guard.ctx() TO PUBLIC;
 
+-- Row security keeps a condition out of an index unless its function is known to be leakproof, and the built-in one that
+-- matches words is not marked so, though it tells nothing of what it looked at and raises nothing. The same function under
+-- an operator of ours, @@@, with GIN's own support for it: words are found by index and under the policies at once.
+CREATE OR REPLACE FUNCTION guard.holds(tsvector, tsquery) RETURNS boolean
+  LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS $$ts_match_vq$$;
+DO $$
+BEGIN
+  IF to_regoperator('guard.@@@(tsvector, tsquery)') IS NULL THEN
+    CREATE OPERATOR guard.@@@ (LEFTARG = tsvector, RIGHTARG = tsquery, FUNCTION = guard.holds,
+      RESTRICT = tsmatchsel, JOIN = tsmatchjoinsel);
+    CREATE OPERATOR CLASS guard.words_ops FOR TYPE tsvector USING gin AS
+      OPERATOR 1 guard.@@@ (tsvector, tsquery),
+      FUNCTION 1 gin_cmp_tslexeme(text, text),
+      FUNCTION 2 gin_extract_tsvector(tsvector, internal, internal),
+      FUNCTION 3 gin_extract_tsquery(tsvector, internal, int2, internal, internal, internal, internal),
+      FUNCTION 4 gin_tsquery_consistent(internal, int2, tsvector, int4, internal, internal, internal, internal),
+      FUNCTION 5 gin_cmp_prefix(text, text, int2, internal),
+      FUNCTION 6 gin_tsquery_triconsistent(internal, int2, tsvector, int4, internal, internal, internal),
+      STORAGE text;
+  END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION guard.holds(tsvector, tsquery) TO PUBLIC;
+
 -- A new table returns nothing to anybody until somebody writes its policy, and never anything outside its own schema's context.
 CREATE OR REPLACE FUNCTION guard.lock_new_table() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

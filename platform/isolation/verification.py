@@ -64,7 +64,7 @@ FUNCTIONS = """
     SELECT p.proname, p.prosrc, p.prosecdef, coalesce(p.proconfig::text, ''), r.rolname
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner
     WHERE n.nspname = 'guard'"""
-WRITTEN = re.compile(r"REPLACE FUNCTION guard\.(\w+)\([^$]*?AS\s+\$\$(.*?)\$\$", re.DOTALL)
+WRITTEN = re.compile(r"REPLACE FUNCTION guard\.(\w+)\(([^$]*?)AS\s+\$\$(.*?)\$\$", re.DOTALL)
 
 
 Tell = Callable[[str, int], None]
@@ -154,13 +154,14 @@ def _guard(cursor: Any) -> list[Finding]:
     cursor.execute(FUNCTIONS)
     present = {name: (source, definer, settings, owner) for name, source, definer, settings, owner in cursor.fetchall()}
     wrong: list[str] = []
-    for name, source in WRITTEN.findall(guard.DATABASE):
+    for name, head, source in WRITTEN.findall(guard.DATABASE):
         have = present.pop(name, None)
         if (
             have is None
             or have[0] != source
-            or "search_path=pg_catalog" not in have[2]
-            or (name != "lock_new_table" and not (have[1] and have[3] == guard.GUARD_ROLE))
+            or have[1] != ("SECURITY DEFINER" in head)
+            or (have[1] and have[3] != guard.GUARD_ROLE)
+            or ("SET search_path" in head and "search_path=pg_catalog" not in have[2])
         ):
             wrong.append(f"guard.{name}")
     found = _listed(section, _("a guard function that was changed or is missing"), wrong)

@@ -217,6 +217,7 @@ async function ask(content) {
     sessionStorage.removeItem(DRAFT);
     choices.asked();
     fill(question, accepted.message.id);
+    form.dispatchEvent(new Event("sent")); // drafts.js forgets what was kept at the server.
     question.id = `m-${accepted.message.id}`;
     if (accepted.runs) {
       if (!conversation) began(accepted);
@@ -272,6 +273,7 @@ function began(accepted) {
   const item = document.createElement("li");
   item.append(link);
   today().prepend(item);
+  document.dispatchEvent(new Event("began")); // organise.js gives the new row its menu.
 }
 
 /** The list of today's conversations, which the first one of the day begins. */

@@ -29,7 +29,10 @@ document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
   if (control && !event.shiftKey && key === "k") {
     event.preventDefault();
-    document.getElementById("nav-search")?.click();
+    const query = document.getElementById("conversation-query");
+    if (query && !query.checkVisibility()) document.getElementById("sidebar").showPopover();
+    if (query) query.select();
+    else document.getElementById("nav-search")?.click();
   } else if (control && event.shiftKey && key === "o") {
     event.preventDefault();
     document.getElementById("new-conversation")?.click();
@@ -71,6 +74,14 @@ function fade(toast) {
 
 const toasts = document.getElementById("toasts");
 if (toasts) for (const toast of toasts.children) fade(toast);
+
+/** Show toasts that the server wrote. */
+export function showToasts(list) {
+  for (const toast of [...list]) {
+    toasts?.append(toast);
+    fade(toast);
+  }
+}
 
 /** Say something short that can be undone or needs no answer. Errors are never toasts. */
 export function toast(text) {

@@ -1,7 +1,7 @@
-// Texts that scripts say, translated by the server in <template id="words"> and <template id="source-words">.
+// Texts that scripts say, translated by the server in <template id="words">, <template id="source-words"> and <template id="order-words">.
 
 const table = new Map();
-for (const template of document.querySelectorAll("#words, #source-words")) {
+for (const template of document.querySelectorAll("#words, #source-words, #order-words")) {
   for (const entry of template.content.querySelectorAll("[data-word]")) table.set(entry.dataset.word, entry.textContent);
 }
 

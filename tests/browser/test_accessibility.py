@@ -32,6 +32,8 @@ def test_pages_have_no_violation(acme: House, paced: Live, sign_in: SignIn, widt
     expect(page.locator("article.answer > .tools")).to_be_visible(timeout=60_000)
     found += violations(page)
     for path in (
+        "/conversations/",
+        "/conversations/bin/",
         "/documents/",
         "/search/?q=notice",
         "/settings/",
@@ -49,6 +51,7 @@ def test_pages_have_no_violation(acme: House, paced: Live, sign_in: SignIn, widt
         "/admin/gateway/usagerecord/",
         "/admin/audit/auditevent/",
         "/admin/audit/readingpolicy/",
+        "/admin/conversations/retentionpolicy/1/change/",
         "/admin/audit/wallreport/",
         "/admin/documents/document/",
     ):

@@ -22,6 +22,7 @@ SAMPLES = {
     "<uuid:conversation>": "01900000-0000-7000-8000-000000000000",
     "<int:number>": "1",
     "<str:token>": "x",
+    "<str:kind>": "tag",
 }
 FREED = {401, 403, 405}  # What the table answers with; a view's own 400 or 404 means that the table let it through.
 

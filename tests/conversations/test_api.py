@@ -30,7 +30,7 @@ def test_lists_take_few_queries(acme: House, django_assert_num_queries: Any) -> 
     conversation = talk(member, 60)
     member.api.get("/api/v1/me/")  # Signs in, in another thread.
 
-    with django_assert_num_queries(1):  # The rows with their assistants.
+    with django_assert_num_queries(2):  # The rows with their assistants and folders; their tags.
         listed = member.api.get("/api/v1/conversations/").json()["results"]
     # The conversation; the keys of its tree; the page's messages with parents and runs; what was thought of them.
     with django_assert_num_queries(4):
@@ -49,7 +49,7 @@ def test_the_page_of_a_long_conversation_takes_few_queries(acme: House, django_a
 
     browser.get("/")  # What the gateway keeps in memory for some seconds is asked for here.
 
-    # Session and person; conversation, its tree, messages with runs, feedback; sidebar, assistant, folders, models.
+    # Session and person; conversation, its tree, messages with runs, feedback; sidebar's two, draft, assistant, folders, models.
     with django_assert_max_num_queries(12):
         page = browser.get(f"/c/{conversation.public_id}/")
 

@@ -24,7 +24,9 @@ from rest_framework import serializers
 from accounts import people
 from accounts.grants import of_role
 from accounts.models import User
+from assistants.conversations import drafts, organising
 from assistants.conversations.models import Conversation, Feedback, Message, Run
+from assistants.conversations.organised import ConversationTag
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
 from documents import services, sharing
@@ -94,7 +96,13 @@ def belongings(actor: Actor, words: str) -> dict[str, str]:
         )
         Feedback.objects.create(message=answer, owner=actor.user, rating="down", comment=words)
     document = add(actor, f"{words}. The otter swims.", "otter.txt", folder)
+    with actor.acting():
+        place, tag = organising.create_folder(owner=actor.user, name=words), organising.create_tag(owner=actor.user, name=words)
+        ConversationTag.objects.create(conversation=conversation, tag=tag)
+        drafts.keep(user=actor.user, conversation=conversation, text=words)
     return {
+        "place": str(place.public_id),
+        "tag": str(tag.public_id),
         "folder": str(folder.public_id),
         "document": str(document.public_id),
         "conversation": str(conversation.public_id),
@@ -177,6 +185,14 @@ def choice(field: str) -> Send:
     return send
 
 
+def order(field: str) -> Send:
+    def send(world: World, wanted: str) -> Any:
+        body = {field: [wanted] if field == "tags" else wanted}
+        return call(world.member, "PATCH", f"conversations/{world.mine['conversation']}/", body)
+
+    return send
+
+
 def manager(world: World) -> Actor:
     return world.house.person("manager")
 
@@ -213,6 +229,8 @@ NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
     ],
     ("ConversationPatch", "assistant"): [("assistant", choice("assistant"))],
     ("ConversationPatch", "folders"): [("folder", choice("folders"))],
+    ("ConversationPatch", "folder"): [("place", order("folder"))],
+    ("ConversationPatch", "tags"): [("tag", order("tags"))],
     ("MessageIn", "assistant"): [("assistant", message("assistant"))],
     ("MessageIn", "folders"): [("folder", message("folders"))],
     ("AgainIn", "folders"): [("folder", again)],
@@ -247,7 +265,7 @@ def test_case_3_an_id_of_others_names_nothing_and_stores_nothing(
     for kind, send in NAMES[key]:
         for wanted in (
             world.foreign[kind],
-            world.colleagues.get(kind) if kind in {"folder", "assistant", "conversation"} else None,
+            world.colleagues.get(kind) if kind in {"folder", "assistant", "conversation", "place", "tag"} else None,
         ):
             if wanted is None:
                 continue
@@ -290,10 +308,16 @@ SEEN: dict[str, str] = {
     "auth.Permission": ALL,
     "contenttypes.ContentType": ALL,
     "conversations.Conversation": "owner_id = {me}",
+    "conversations.ConversationFolder": "owner_id = {me}",
+    "conversations.ConversationTag": MY_CONVERSATION,
     "conversations.Disclosure": "run_id IN (SELECT id FROM {s}.conversations_run WHERE owner_id = {me})",
     "conversations.Feedback": "owner_id = {me}",
+    "conversations.Draft": "owner_id = {me}",
     "conversations.Message": MY_CONVERSATION,
+    "conversations.RetentionPolicy": ALL,
     "conversations.Run": MY_CONVERSATION,
+    "conversations.SearchEntry": "owner_id = {me}",
+    "conversations.Tag": "owner_id = {me}",
     "documents.Document": "owner_id = {me}",
     "documents.DocumentGrant": MY_DOCUMENT,
     "documents.DocumentText": MY_DOCUMENT,
@@ -408,6 +432,9 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "PrincipalIn": lambda w: (w.member, "POST", f"documents/{w.mine['document']}/grants/", grant_body(w)),
     "ConversationIn": lambda w: (w.member, "POST", "conversations/", {"title": "New"}),
     "ConversationPatch": lambda w: (w.member, "PATCH", f"conversations/{w.mine['conversation']}/", {"title": "Renamed"}),
+    "ConversationFolderIn": lambda w: (w.member, "POST", "conversation-folders/", {"name": "New"}),
+    "TagIn": lambda w: (w.member, "PATCH", f"tags/{w.mine['tag']}/", {"name": "Renamed"}),
+    "DraftIn": lambda w: (w.member, "PUT", f"conversations/{w.mine['conversation']}/draft/", {"text": "Otter"}),
     "MessageIn": lambda w: (w.member, "POST", f"conversations/{w.mine['conversation']}/messages/", {"content": "Otter?"}),
     "AgainIn": lambda w: (w.member, "POST", f"messages/{w.mine['question']}/regenerate/", {}),
     "ContinueIn": lambda w: (w.member, "POST", f"runs/{w.mine['run']}/continue/", {}),

@@ -8,7 +8,7 @@ from django.test import Client
 from assistants.conversations import services
 from tests.people import PASSWORD, Actor, House
 
-PATHS = ["/", "/documents/", "/documents/?folder=none", "/search/", "/settings/"]
+PATHS = ["/", "/conversations/", "/conversations/bin/", "/documents/", "/documents/?folder=none", "/search/", "/settings/"]
 
 
 def browser(actor: Actor) -> Client:

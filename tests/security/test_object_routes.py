@@ -18,7 +18,7 @@ from accounts import keys, people, sign_ins
 from accounts.grants import of_role
 from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
-from assistants.conversations import reading, services
+from assistants.conversations import organising, reading, services
 from assistants.conversations.models import Message, Run
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
@@ -48,6 +48,16 @@ def a_broken_run(house: House) -> Run:
         Message.objects.filter(pk=run.answer_id).update(content=f"{house.canary}, half of")
         Run.objects.filter(pk=run.pk).update(status="stopped")
     return run
+
+
+def a_place(house: House) -> Any:
+    with house.person("member").acting():
+        return organising.create_folder(owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
+
+
+def a_tag(house: House) -> Any:
+    with house.person("member").acting():
+        return organising.create_tag(owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
 
 
 def a_folder(house: House) -> Folder:
@@ -141,6 +151,9 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}conversations/": lambda house: a_run(house).conversation,
     f"{API}messages/": an_answer,
     f"{API}messages/<uuid:id>/edit/": lambda house: a_run(house).question,
+    "conversations/<str:kind>/<uuid:public_id>/": a_tag,
+    f"{API}conversation-folders/": a_place,
+    f"{API}tags/": a_tag,
     f"{API}runs/": a_run,
     f"{API}runs/<uuid:id>/continue/": a_broken_run,
     f"{API}documents/": a_document,
@@ -159,6 +172,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     (f"{API}conversations/<uuid:conversation>/messages/", "POST"): {"content": "mine now"},
     (f"{API}messages/<uuid:id>/edit/", "POST"): {"content": "mine now"},
     (f"{API}messages/<uuid:id>/feedback/", "POST"): {"rating": "down"},
+    (f"{API}conversations/<uuid:id>/draft/", "PUT"): {"text": "mine now"},
+    (f"{API}conversation-folders/<uuid:id>/", "PATCH"): {"name": "mine now"},
+    (f"{API}tags/<uuid:id>/", "PATCH"): {"name": "mine now"},
     (f"{API}folders/<uuid:id>/", "PATCH"): {"name": "mine now"},
     (f"{API}users/<uuid:id>/", "PATCH"): {"first_name": "mine now"},
     (f"{API}groups/<uuid:id>/", "PATCH"): {"name": "mine now"},
@@ -193,7 +209,7 @@ def factory(route: str) -> Callable[[House], Any]:
 
 
 def call(actor: Actor, route: str, method: str, thing: Any) -> Any:
-    path = "/" + route.replace("<int:number>", "1")
+    path = "/" + route.replace("<int:number>", "1").replace("<str:kind>", "tag")
     things = list(thing) if isinstance(thing, tuple) else [thing]
     while "<" in path:
         head, _, rest = path.partition("<")

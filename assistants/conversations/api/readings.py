@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import person
 from assistants.conversations import reading
-from assistants.conversations.api.serializers import ConversationOut, MessageOut
+from assistants.conversations.api.serializers import MessageOut, ReadableOut
 from assistants.conversations.api.views import NewestActive, OldestFirst
 from assistants.conversations.tree import Tree
 from audit.models import Reading
@@ -55,11 +55,11 @@ class ReadingViewSet(viewsets.GenericViewSet[Reading]):
         leave = reading.take_leave(reader=person(request), **data.validated_data)
         return Response(ReadingOut(leave).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=ConversationOut(many=True))
+    @extend_schema(responses=ReadableOut(many=True))
     @action(detail=True, methods=["get"], pagination_class=NewestActive)
     def conversations(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
         rows: Any = reading.conversations(reading.open_leave(reader=person(request), reading=id))
-        return self.get_paginated_response(ConversationOut(self.paginate_queryset(rows) or [], many=True).data)
+        return self.get_paginated_response(ReadableOut(self.paginate_queryset(rows) or [], many=True).data)
 
     @extend_schema(responses=MessageOut(many=True))
     @action(detail=True, methods=["get"], url_path="conversations/<uuid:conversation>/messages", pagination_class=OldestFirst)

@@ -9,12 +9,14 @@ from rest_framework import serializers
 
 from assistants.conversations.branches import LONGEST_COMMENT
 from assistants.conversations.models import Conversation, Feedback, Message, Run
+from assistants.conversations.organised import ConversationFolder, Tag
 from assistants.conversations.turns import MOST_MODELS
 
 
 class ConversationIn(serializers.Serializer[Any]):
     title = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
     assistant = serializers.UUIDField(required=False, allow_null=True, default=None)
+    temporary = serializers.BooleanField(default=False, help_text="in no list and no search, removed within an hour")
 
 
 class ConversationPatch(serializers.Serializer[Any]):
@@ -22,15 +24,53 @@ class ConversationPatch(serializers.Serializer[Any]):
     model = serializers.CharField(max_length=250, required=False, allow_blank=True, help_text="empty: the assistant's")
     folders = serializers.ListField(child=serializers.UUIDField(), required=False, allow_null=True, max_length=100)
     assistant = serializers.UUIDField(required=False)
+    folder = serializers.UUIDField(required=False, allow_null=True, help_text="of one's own conversations")
+    tags = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=100)
+    pinned = serializers.BooleanField(required=False)
+    archived = serializers.BooleanField(required=False)
 
 
-class ConversationOut(serializers.ModelSerializer[Conversation]):
+class ReadableOut(serializers.ModelSerializer[Conversation]):
+    """What a privileged reader sees in a list: how its owner keeps it in order is nobody else's business."""
+
     id = serializers.UUIDField(source="public_id", read_only=True)
     assistant = serializers.UUIDField(source="assistant.public_id", read_only=True, default=None)
 
     class Meta:
         model = Conversation
-        fields = ["id", "title", "assistant", "model", "folders", "created_at", "active_at"]
+        fields = ["id", "title", "assistant", "created_at", "active_at"]
+
+
+class ConversationOut(serializers.ModelSerializer[Conversation]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    assistant = serializers.UUIDField(source="assistant.public_id", read_only=True, default=None)
+    folder = serializers.UUIDField(source="folder.public_id", read_only=True, default=None)
+    tags = serializers.SlugRelatedField("public_id", many=True, read_only=True)  # type: ignore[var-annotated]
+    pinned = serializers.SerializerMethodField()
+    archived = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Conversation
+        fields = [
+            "id",
+            "title",
+            "assistant",
+            "model",
+            "folders",
+            "folder",
+            "tags",
+            "pinned",
+            "archived",
+            "temporary",
+            "created_at",
+            "active_at",
+        ]
+
+    def get_pinned(self, conversation: Conversation) -> bool:
+        return conversation.pinned_at is not None
+
+    def get_archived(self, conversation: Conversation) -> bool:
+        return conversation.archived_at is not None
 
 
 class MessageIn(serializers.Serializer[Any]):
@@ -167,3 +207,57 @@ class AcceptedOut(serializers.Serializer[Any]):
     run = RefOut()
     answers = RefOut(many=True, required=False, help_text="where several models answer side by side")
     runs = RefOut(many=True, required=False)
+
+
+class BinnedOut(ConversationOut):
+    deleted_at = serializers.DateTimeField(source="binned_at", read_only=True)
+
+    class Meta:
+        model = Conversation
+        fields = [*ConversationOut.Meta.fields, "deleted_at"]
+
+
+class ConversationFolderIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=60)
+
+
+class ConversationFolderOut(serializers.ModelSerializer[ConversationFolder]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+
+    class Meta:
+        model = ConversationFolder
+        fields = ["id", "name", "created_at"]
+
+
+class TagIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=60)
+
+
+class TagOut(serializers.ModelSerializer[Tag]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+
+    class Meta:
+        model = Tag
+        fields = ["id", "name", "created_at"]
+
+
+class FoundOut(serializers.Serializer[Any]):
+    conversation = serializers.UUIDField()
+    title = serializers.CharField()
+    message = serializers.UUIDField(allow_null=True, help_text="null: the words stand in the title")
+    text = serializers.CharField(help_text="the passage")
+    highlights = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
+    created_at = serializers.DateTimeField()
+
+
+class FoundListOut(serializers.Serializer[Any]):
+    results = FoundOut(many=True)
+
+
+class DraftIn(serializers.Serializer[Any]):
+    text = serializers.CharField(max_length=60_000, allow_blank=True, trim_whitespace=False)
+
+
+class DraftOut(serializers.Serializer[Any]):
+    text = serializers.CharField()
+    updated_at = serializers.DateTimeField(allow_null=True)

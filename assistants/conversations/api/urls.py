@@ -2,12 +2,15 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from assistants.conversations.api.branches import ContinueView, MessageDetailViewSet
+from assistants.conversations.api.organising import ConversationFolderViewSet, NewDraftView, TagViewSet
 from assistants.conversations.api.readings import MyReadingsView, ReadingViewSet
 from assistants.conversations.api.views import ConversationViewSet, MessageViewSet, PreviewView, RunViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("conversations", ConversationViewSet, basename="conversation")
 router.register("messages", MessageDetailViewSet, basename="api-message")
+router.register("conversation-folders", ConversationFolderViewSet, basename="conversation-folder")
+router.register("tags", TagViewSet, basename="tag")
 router.register("readings", ReadingViewSet, basename="reading")
 router.register("runs", RunViewSet, basename="run")
 
@@ -15,6 +18,7 @@ urlpatterns = [
     *router.urls,
     path("runs/<uuid:id>/continue/", ContinueView.as_view(), name="run-continue"),
     path("routing/preview/", PreviewView.as_view(), name="routing-preview"),
+    path("drafts/new/", NewDraftView.as_view(), name="new-draft"),
     path("me/readings/", MyReadingsView.as_view(), name="my-readings"),
     path(
         "conversations/<uuid:conversation>/messages/",

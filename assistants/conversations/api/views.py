@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -21,7 +22,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import identity, person
-from assistants.conversations import branches, following, privacy, services
+from assistants.conversations import bin as bins
+from assistants.conversations import branches, following, organising, privacy, services
+from assistants.conversations.api.organising import FILTERS, Organising
 from assistants.conversations.api.serializers import (
     AcceptedOut,
     ConversationIn,
@@ -97,7 +100,7 @@ def streamed(body: AsyncGenerator[bytes, None]) -> StreamingHttpResponse:
     return response
 
 
-class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Conversation]):
+class ConversationViewSet(Organising, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Conversation]):
     lookup_field = "public_id"
     lookup_url_kwarg = "id"
     lookup_value_converter = "uuid"
@@ -106,7 +109,14 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, view
     queryset = Conversation.objects.none()
 
     def get_queryset(self) -> QuerySet[Conversation]:
-        return Conversation.objects.visible_to(person(self.request)).select_related("assistant")
+        user = person(self.request)
+        listing = getattr(self, "action", None) == "list"
+        rows = organising.listed(user, self.request.query_params) if listing else Conversation.objects.visible_to(user)
+        return rows.select_related("assistant", "folder").prefetch_related("tags")
+
+    @extend_schema(parameters=FILTERS)
+    def list(self, request: Request) -> Response:
+        return super().list(request)
 
     @extend_schema(request=ConversationIn, responses={201: ConversationOut})
     def create(self, request: Request) -> Response:
@@ -119,15 +129,17 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, view
     def partial_update(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
         data = ConversationPatch(data=request.data)
         data.is_valid(raise_exception=True)
-        conversation = self.get_object()
-        given = dict(data.validated_data)
-        title = given.pop("title", None)
-        branches.choose_for(owner=person(request), conversation=conversation, **given)
-        services.rename_conversation(conversation=conversation, title=title)
-        return Response(ConversationOut(conversation).data)
+        conversation, given = self.get_object(), dict(data.validated_data)
+        used = {name: given.pop(name) for name in ("model", "folders", "assistant") if name in given}
+        with transaction.atomic():
+            branches.choose_for(owner=person(request), conversation=conversation, **used)
+            organising.organise(user=person(request), conversation=conversation, changes=given)
+        return Response(ConversationOut(self.get_object()).data)
 
+    @extend_schema(parameters=[OpenApiParameter("forever", bool, description="not into the bin, but for good")])
     def destroy(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
-        services.delete_conversation(conversation=self.get_object())
+        forever = request.query_params.get("forever", "").lower() in {"true", "1"}
+        bins.delete(conversation=bins.find(person(request), id), forever=forever)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

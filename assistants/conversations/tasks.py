@@ -1,0 +1,12 @@
+"""What the clock does for conversations, in every organisation."""
+
+from __future__ import annotations
+
+from assistants.conversations import retention
+from isolation.tasks import tenant_task
+
+
+@tenant_task(name="assistants.conversations.tasks.sweep", max_retries=0)
+def sweep() -> None:
+    """Conversations past their time. Not retried: the next sweep finds what is left."""
+    retention.sweep()
