@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -102,21 +103,22 @@ def globex(houses: dict[str, House], clean: None) -> House:
 
 @pytest.fixture
 def clean(houses: dict[str, House], owner: psycopg.Connection) -> Iterator[None]:
-    """Empties what tests fill, in one statement, after the test."""
+    """Empties what tests fill, after the test."""
     yield
     kept = " AND ".join(f"tablename NOT LIKE '{pattern}'" for pattern in KEPT_TABLES)
     schemas = ", ".join(f"'{house.schema}'" for house in houses.values())
     tables = owner.execute(
         f"SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ({schemas}) AND {kept}"
     )
-    emptying = f"TRUNCATE {', '.join(str(name) for (name,) in tables.fetchall())} CASCADE"
+    looks = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for (name,) in tables.fetchall())
     for _ in range(5):  # The worker may be writing what the test did not wait for.
-        try:
-            owner.execute(emptying)
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
-            continue
-        return
-    owner.execute(emptying)
+        filled = [str(name) for (name,) in owner.execute(looks).fetchall()]
+        if not filled:
+            return
+        # Without foreign keys' triggers the order does not matter. TRUNCATE takes a quarter of a second, this a few milliseconds.
+        deletes = "; ".join(f"DELETE FROM {name}" for name in filled)
+        with contextlib.suppress(psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
+            owner.execute(f"SET session_replication_role = replica; {deletes}; SET session_replication_role = origin")
 
 
 def free_port() -> int:
