@@ -257,7 +257,7 @@ class AnswerService:
         grounded: bool | None = None
         decision, restorer = prepared.decision, prepared.restorer
         meter = await self.accounting.open(
-            prepared.request, decision.model, prepared.routed.route, _caller(turn), decision.fallbacks
+            prepared.request, decision.model, prepared.routed.route, caller_of(turn, run=turn.run), decision.fallbacks
         )
         meter.trace = prepared.routed.trace()
         stream = self.router.stream(prepared.request, decision)
@@ -295,14 +295,15 @@ class AnswerService:
         yield Answered(tuple(cited), grounded)
 
 
-def _caller(turn: Turn) -> Caller:
+def caller_of(turn: Turn, run: uuid.UUID | None) -> Caller:
+    """Who pays for a call; one for a run is recorded once, whatever is repeated."""
     return Caller(
         user=turn.user.pk,
         groups=tuple(turn.user.group_keys),
         api_key=turn.api_key,
         assistant=turn.assistant,
         conversation=turn.conversation,
-        run=turn.run,
+        run=run,
     )
 
 

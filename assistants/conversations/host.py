@@ -31,6 +31,7 @@ from assistants.conversations.answers import (
 from assistants.conversations.events import EventWriter, Reader, RunLog, stream_key
 from assistants.conversations.models import Run
 from assistants.conversations.privacy import PrivacyKeeper
+from assistants.conversations.titles import TitleService
 from core import streams
 from core.errors import AppError
 from documents.rag import RAGService
@@ -148,6 +149,8 @@ class RunHost:
             finally:
                 saver.cancel()
             await self._finish(progress, status, fields)
+            if status == Run.Status.COMPLETED:
+                await TitleService().write(claimed.turn, progress.content, run.conversation)
 
     async def _answer(self, progress: Progress, turn: Any) -> None:
         service = AnswerService(router=LLMRouter(), retriever=RAGService(), keeper=PrivacyKeeper())

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import QueryDict
 
@@ -60,6 +61,7 @@ def composer(user: User, conversation: Conversation | None) -> dict[str, Any]:
     rows = [(folder, str(folder.public_id) in kept) for folder in folders[:LISTED]]
     return {
         "models": models,
+        "titles": settings.CLOISON_TITLES,
         "model": next((model for model in models if chosen in {model.id, model.name}), None),
         "usual_model": next(iter(models), None),
         "folder_rows": rows,

@@ -135,6 +135,7 @@ class Answer {
     refreshButton();
     if (!answers.size && this.article.closest(".two")) branches.refresh(); // Now one of them is kept.
     const words = prose.text.split(/\s+/).filter(Boolean).length;
+    if (thread.querySelectorAll(".answer").length === 1) document.dispatchEvent(new Event("ended")); // organise.js looks for a title.
     say(kind === "completed" ? word("done", { words, sources: used.length }) : word(kind));
   }
 

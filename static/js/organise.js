@@ -41,6 +41,13 @@ async function refresh(answer) {
 }
 
 document.addEventListener("began", async () => refresh(await fetched("/conversations/sidebar/")));
+// Where a model writes titles, the first words stand there until it has.
+document.addEventListener("ended", async () => {
+  for (const pause of document.getElementById("thread")?.dataset.titles === "model" ? [1_000, 4_000, 10_000] : []) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    await refresh(await fetched("/conversations/sidebar/"));
+  }
+});
 
 // ---- the menu of one conversation
 

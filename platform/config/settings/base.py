@@ -238,6 +238,9 @@ CLOISON_ANSWER_TIMEOUT = environment.number(
 CLOISON_BUILTIN_PACE_MS = environment.number("CLOISON_BUILTIN_PACE_MS", 15)
 CLOISON_SECRETS_KEYS = SECRETS.get("CLOISON_SECRETS_KEYS")  # the keyring of providers' keys; empty: derived from SECRET_KEY
 CLOISON_ALLOW_LOCAL_PROVIDERS = environment.flag("CLOISON_ALLOW_LOCAL_PROVIDERS")  # organisations' own accounts, too
+CLOISON_TITLES = environment.text(
+    "CLOISON_TITLES", "words"
+)  # of conversations: their first words, or a local "model" writes them
 CLOISON_CURRENCY = environment.text("CLOISON_CURRENCY", "EUR")  # of costs and budgets
 CLOISON_EXCHANGE_RATES = environment.text("CLOISON_EXCHANGE_RATES", "USD=0.87,GBP=1.14,CHF=1.07")  # what one costs in it
 CLOISON_USAGE_DAYS = int(environment.number("CLOISON_USAGE_DAYS", 400))  # that records of usage are kept
