@@ -85,6 +85,7 @@ KEPT_TABLES = (
     "accounts_user",
     "accounts_signinpolicy",
     "gateway_modelrules",
+    "conversations_sharingpolicy",
     "profiles_assistant",
 )
 

@@ -10,8 +10,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from assistants.conversations.moved import Import, Share, SharingPolicy
 from assistants.profiles.models import Assistant
 from core.ids import uuid7
+
+__all__ = ["Conversation", "Disclosure", "Import", "Message", "Run", "Share", "SharingPolicy"]
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -28,7 +31,9 @@ class Conversation(models.Model):
     # What was once personal in it stays so, and each value keeps its placeholder (gateway.privacy).
     privacy_outcome = models.CharField(max_length=12, default="allow", editable=False)
     vault = models.JSONField(default=dict, editable=False, help_text="placeholders and what they stand for")
-    created_at = models.DateTimeField(auto_now_add=True)
+    source = models.CharField(max_length=20, blank=True, db_default="", editable=False, help_text="where it was imported from")
+    external_id = models.CharField(max_length=200, blank=True, db_default="", editable=False, help_text="its name there")
+    created_at = models.DateTimeField(default=timezone.now)
     active_at = models.DateTimeField(default=timezone.now, help_text="the last question")
 
     objects: ClassVar[models.Manager[Conversation]] = ConversationQuerySet.as_manager()
@@ -36,6 +41,13 @@ class Conversation(models.Model):
     class Meta:
         ordering = ["-active_at", "-pk"]
         indexes = [models.Index(fields=["owner", "-active_at"], name="conversations_by_owner")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "source", "external_id"],
+                name="conversations_imported_once",
+                condition=~models.Q(external_id=""),
+            ),
+        ]
         verbose_name = _("conversation")
 
     def __str__(self) -> str:
@@ -62,7 +74,13 @@ class Message(models.Model):
     content = models.TextField(blank=True)
     citations = models.JSONField(default=list, help_text="the retrieved passages that the text uses")
     grounded = models.BooleanField(null=True, help_text="False: the sources held no answer; null: no sources were asked")
-    created_at = models.DateTimeField(auto_now_add=True)
+    external_id = models.CharField(max_length=200, blank=True, db_default="", help_text="its name where it was imported from")
+    origin = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="author and model of an imported message, as its source names them",
+    )
+    created_at = models.DateTimeField(default=timezone.now)
 
     objects: ClassVar[models.Manager[Message]] = MessageQuerySet.as_manager()
 

@@ -272,8 +272,11 @@ SEEN: dict[str, str] = {
     "contenttypes.ContentType": ALL,
     "conversations.Conversation": "owner_id = {me}",
     "conversations.Disclosure": "run_id IN (SELECT id FROM {s}.conversations_run WHERE owner_id = {me})",
+    "conversations.Import": "owner_id = {me}",
     "conversations.Message": MY_CONVERSATION,
     "conversations.Run": MY_CONVERSATION,
+    "conversations.Share": "owner_id = {me}",
+    "conversations.SharingPolicy": ALL,
     "documents.Document": "owner_id = {me}",
     "documents.DocumentGrant": MY_DOCUMENT,
     "documents.DocumentText": MY_DOCUMENT,
@@ -379,6 +382,14 @@ def grant_body(world: World) -> dict[str, Any]:
     return {"principal": {"type": "role", "name": "viewer", "key": 1, "text": "user:1"}, "access": "read"}
 
 
+def a_turn() -> dict[str, Any]:
+    return {"role": "user", "content": "Otter?", "created_at": "2024-02-29T12:00:00Z"}
+
+
+def a_talk() -> dict[str, Any]:
+    return {"title": "New", "messages": [a_turn()]}
+
+
 # serializer: who sends what, where; a valid body to which the smuggled fields are added.
 WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "FolderIn": lambda w: (w.member, "POST", "folders/", {"name": "New"}),
@@ -389,6 +400,9 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "ConversationIn": lambda w: (w.member, "POST", "conversations/", {"title": "New"}),
     "ConversationPatch": lambda w: (w.member, "PATCH", f"conversations/{w.mine['conversation']}/", {"title": "Renamed"}),
     "MessageIn": lambda w: (w.member, "POST", f"conversations/{w.mine['conversation']}/messages/", {"content": "Otter?"}),
+    "ImportIn": lambda w: (w.member, "POST", "conversations/import/", a_talk()),
+    "TurnIn": lambda w: (w.member, "POST", "conversations/import/", {"messages": [SMUGGLED | a_turn()]}),
+    "ImportFileIn": lambda w: (w.member, "POST", "conversations/import/", {"file": files.upload(json.dumps(a_talk()), "a.json")}),
     "GroupIn": lambda w: (manager(w), "POST", "groups/", {"name": "New"}),
     "GroupPatch": lambda w: (manager(w), "PATCH", f"groups/{w.mine['group']}/", {"name": "Renamed"}),
     "PersonIn": lambda w: (manager(w), "POST", "users/", {"email": "smuggled@acme.test", "role": "viewer"}),

@@ -19,6 +19,7 @@ from accounts.grants import of_role
 from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
 from assistants.conversations import reading, services
+from assistants.conversations.importing.services import start_import
 from assistants.conversations.models import Run
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
@@ -36,6 +37,13 @@ def a_run(house: House) -> Run:
         run = services.start_run(owner=house.person("member").user, conversation=None, content=house.canary).run
         Run.objects.filter(pk=run.pk).update(status="completed")
         return run
+
+
+def an_import(house: House) -> Any:
+    member = house.person("member")
+    body = json.dumps({"messages": [{"role": "user", "content": house.canary}]}).encode()
+    with member.acting():
+        return start_import(owner=member.user, file=ContentFile(body))
 
 
 def a_folder(house: House) -> Folder:
@@ -126,6 +134,7 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}assistants/": an_assistant,
     f"{API}auth/sign-ins/": a_sign_in,
     f"{API}conversations/": lambda house: a_run(house).conversation,
+    f"{API}conversations/imports/": an_import,
     f"{API}runs/": a_run,
     f"{API}documents/": a_document,
     f"{API}documents/<uuid:id>/grants/<uuid:grant>/": shared(a_document),
@@ -242,7 +251,7 @@ def test_case_1_the_openapi_document_names_no_other_route(acme: House) -> None:
 
 
 # Streams, what goes out to another service, and what is written down because somebody looked.
-WRITES_BY_DUTY = ("events/", "oidc", "readings/")
+WRITES_BY_DUTY = ("events/", "oidc", "readings/", "export/")
 GETS = [
     route
     for route, entry in access.TENANT.items()

@@ -41,7 +41,7 @@ class MessageOut(serializers.ModelSerializer[Message]):
 
     class Meta:
         model = Message
-        fields = ["id", "role", "content", "parent", "run", "citations", "grounded", "created_at"]
+        fields = ["id", "role", "content", "parent", "run", "citations", "grounded", "external_id", "created_at"]
 
     def get_run(self, message: Message) -> str | None:
         run = getattr(message, "run", None)

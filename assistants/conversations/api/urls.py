@@ -1,6 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from assistants.conversations.api.moving import ExportAllView, ExportOneView, ImportView, ImportViewSet
 from assistants.conversations.api.readings import MyReadingsView, ReadingViewSet
 from assistants.conversations.api.views import ConversationViewSet, MessageViewSet, PreviewView, RunViewSet
 
@@ -9,8 +10,13 @@ router.register("conversations", ConversationViewSet, basename="conversation")
 router.register("readings", ReadingViewSet, basename="reading")
 router.register("runs", RunViewSet, basename="run")
 
+router.register("conversations/imports", ImportViewSet, basename="import")
+
 urlpatterns = [
     *router.urls,
+    path("conversations/import/", ImportView.as_view(), name="import"),
+    path("conversations/export/", ExportAllView.as_view(), name="export-all"),
+    path("conversations/<uuid:id>/export/", ExportOneView.as_view(), name="export"),
     path("routing/preview/", PreviewView.as_view(), name="routing-preview"),
     path("me/readings/", MyReadingsView.as_view(), name="my-readings"),
     path(
