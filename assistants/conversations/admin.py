@@ -14,9 +14,11 @@ from django.utils.translation import gettext as _
 
 from accounts.console import ReadOnlyAdmin, tenant_site
 from accounts.models import User
-from assistants.conversations import reading
+from assistants.conversations import reading, sharing_console
 from audit.models import Reading
 from core.errors import AppError, NotFound
+
+__all__ = ["ReadingAdmin", "sharing_console"]
 
 PAGE = 50
 LIST = "admin:audit_reading_changelist"

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from assistants.conversations import privacy, services
+from assistants.conversations import privacy, services, sharing
 from assistants.conversations.models import Conversation, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
 from assistants.profiles.models import Assistant
@@ -178,6 +178,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "recent": recent(user),
         "conversation": conversation,
         "thread": thread,
+        "seen_by": sharing.audience_of(conversation) if conversation else "",
         "assistant": chosen or Assistant.objects.visible_to(user).first(),
         "folder_count": Folder.objects.visible_to(user).count(),
         "model": next(iter(access.usable(catalogue.available())), None),

@@ -403,6 +403,7 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "ImportIn": lambda w: (w.member, "POST", "conversations/import/", a_talk()),
     "TurnIn": lambda w: (w.member, "POST", "conversations/import/", {"messages": [SMUGGLED | a_turn()]}),
     "ImportFileIn": lambda w: (w.member, "POST", "conversations/import/", {"file": files.upload(json.dumps(a_talk()), "a.json")}),
+    "ShareIn": lambda w: (w.member, "POST", f"conversations/{w.mine['conversation']}/share/", {"expires_at": next_month()}),
     "GroupIn": lambda w: (manager(w), "POST", "groups/", {"name": "New"}),
     "GroupPatch": lambda w: (manager(w), "PATCH", f"groups/{w.mine['group']}/", {"name": "Renamed"}),
     "PersonIn": lambda w: (manager(w), "POST", "users/", {"email": "smuggled@acme.test", "role": "viewer"}),

@@ -21,6 +21,7 @@ from accounts.permissions import ROLES, Right
 from assistants.conversations import reading, services
 from assistants.conversations.importing.services import start_import
 from assistants.conversations.models import Run
+from assistants.conversations.sharing import create_share
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
 from config import access
@@ -44,6 +45,12 @@ def an_import(house: House) -> Any:
     body = json.dumps({"messages": [{"role": "user", "content": house.canary}]}).encode()
     with member.acting():
         return start_import(owner=member.user, file=ContentFile(body))
+
+
+def a_share(house: House) -> Any:
+    conversation, member = a_run(house).conversation, house.person("member")
+    with member.acting():
+        return create_share(owner=member.user, conversation=conversation)
 
 
 def a_folder(house: House) -> Folder:
@@ -135,6 +142,9 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}auth/sign-ins/": a_sign_in,
     f"{API}conversations/": lambda house: a_run(house).conversation,
     f"{API}conversations/imports/": an_import,
+    f"{API}shares/": a_share,
+    "settings/shares/": a_share,
+    "settings/conversations/imports/": an_import,
     f"{API}runs/": a_run,
     f"{API}documents/": a_document,
     f"{API}documents/<uuid:id>/grants/<uuid:grant>/": shared(a_document),
@@ -173,8 +183,8 @@ NOT_THERE = {
     "documents/<uuid:public_id>/unshare/",
     "folders/<uuid:public_id>/unshare/",
 }
-# A secret that is no id: who has it may (its own tests are in tests/accounts).
-SECRETS = {"password/reset/<str:token>/"}
+# A secret that is no id: who has it may (their own tests: tests/accounts, tests/conversations/test_sharing.py).
+SECRETS = {"password/reset/<str:token>/", "share/<str:token>/"}
 
 CALLS = [(route, method) for route, entry in access.TENANT.items() if "<" in route and route not in SECRETS for method in entry]
 
