@@ -175,7 +175,7 @@ def moving(request: HttpRequest) -> HttpResponse:
     page = {
         "section": "settings",
         "rows": _rows(request),
-        "imports": Import.objects.visible_to(person(request))[:SHOWN],
+        "imports": Import.objects.visible_to(person(request)).defer("skipped", "result", "reasons")[:SHOWN],
     }
     return render(request, "conversations/moving.html", page)
 

@@ -189,6 +189,19 @@ def test_the_tenants_rule_opens_and_ends_public_links(acme: House, globex: House
         assert SharingPolicy.objects.update(public_links=True) == 0  # The database says no, too.
 
 
+def test_who_was_switched_off_shares_nothing(public: House, owner: psycopg.Connection) -> None:
+    member = public.person("member")
+    path = f"/share/{post(member, conversation_of(member), audience='public').json()['token']}/"
+    assert visitor(public).get(path).status_code == 200
+    switch = f"UPDATE {public.schema}.accounts_user SET is_active = %s WHERE id = %s"
+
+    owner.execute(switch, (False, member.user.pk))
+    try:
+        assert visitor(public).get(path).status_code == 404
+    finally:
+        owner.execute(switch, (True, member.user.pk))
+
+
 def test_the_console_turns_public_links_on_and_off(acme: House) -> None:
     admin = browser(acme.person("admin"))
     with acme.person("admin").acting():

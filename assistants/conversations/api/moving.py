@@ -122,6 +122,29 @@ class ImportOut(serializers.ModelSerializer[Import]):
         return list(row.result.get("messages", []))
 
 
+class ImportBriefOut(ImportOut):
+    """A row of the list: without what was left out, one by one."""
+
+    class Meta(ImportOut.Meta):
+        fields = [
+            "id",
+            "status",
+            "name",
+            "progress",
+            "imported",
+            "existing",
+            "refused",
+            "error_code",
+            "created_at",
+            "finished_at",
+        ]
+
+    conversations = None  # type: ignore[assignment]
+    conversation = None  # type: ignore[assignment]
+    messages = None  # type: ignore[assignment]
+    skipped = None  # type: ignore[assignment]
+
+
 class ImportView(APIView):
     parser_classes = [RawJSON, MultiPartParser]
 
@@ -154,7 +177,11 @@ class ImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     queryset = Import.objects.none()
 
     def get_queryset(self) -> Any:
-        return Import.objects.visible_to(person(self.request))
+        rows = Import.objects.visible_to(person(self.request))
+        return rows.defer("skipped", "result", "reasons") if self.action == "list" else rows
+
+    def get_serializer_class(self) -> type[serializers.ModelSerializer[Import]]:
+        return ImportBriefOut if self.action == "list" else ImportOut
 
 
 def _format(request: Request) -> Format:

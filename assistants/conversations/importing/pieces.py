@@ -46,12 +46,16 @@ class Cutter:
     _begun: bool = False
     _ended: bool = False
     _listed: bool = False
+    _start: bytes = b""
 
     def feed(self, part: bytes) -> Iterator[Piece]:
         """Raises `TooDeep`, `FileTooLarge`, `UnknownFormat` or `BrokenFile`."""
         at = 0
         if not self._begun:
-            part = part.removeprefix(BOM).lstrip(SPACE)
+            self._start += part
+            if BOM.startswith(self._start):
+                return  # Its three bytes may come one by one.
+            part, self._start = self._start.removeprefix(BOM).lstrip(SPACE), b""
             if not part:
                 return
             if part[:1] not in (b"[", b"{"):

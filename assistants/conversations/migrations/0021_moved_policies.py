@@ -32,6 +32,7 @@ BEGIN
   IF NOT guard.here('{schema}') THEN RETURN; END IF;
   SELECT * INTO one FROM {schema}.conversations_share s
   WHERE s.digest = wanted AND s.expires_at > now()
+    AND EXISTS (SELECT 1 FROM {schema}.accounts_user u WHERE u.id = s.owner_id AND u.is_active)
     AND (s.audience = 'tenant' OR EXISTS (SELECT 1 FROM {schema}.conversations_sharingpolicy p
                                           WHERE p.public_links AND s.created_at >= p.public_since));
   IF one.id IS NULL THEN RETURN; END IF;
@@ -63,13 +64,15 @@ OWN = "owner_id = {uid}"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0020_moved")]
+    dependencies = [("conversations", "0020_moved"), ("accounts", "0010_read_in_one_policy")]
 
     operations = [
         TenantSQL(SAME_OWNER, ANY_OWNER),
         Policy("Share", "own", using=OWN),
         Policy("Share", "search", using="{here}", command="SELECT", role="search"),
         Policy("Share", "counted", using="{here}", command="UPDATE", role="search"),
+        # Who was switched off shares nothing any more.
+        Policy("accounts.User", "sharer", using="{here}", command="SELECT", role="search", only="tenant"),
         Policy("Import", "own", using=OWN),
         Policy("SharingPolicy", "read", using="{uid} IS NOT NULL", command="SELECT"),
         Policy("SharingPolicy", "change", using="{can_admin}", command="UPDATE"),
