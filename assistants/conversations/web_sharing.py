@@ -63,6 +63,7 @@ ERRORS: dict[str, str | Promise] = {
     "archive_too_large": gettext_lazy("The archive unpacks to more than is allowed"),
     "too_deep": gettext_lazy("The file is nested too deeply"),
     "too_many_conversations": gettext_lazy("There are more conversations in the file than one import may bring"),
+    "nothing_imported": gettext_lazy("No conversation of the file can be brought in"),
     "unknown_version": gettext_lazy("The file was made by a newer version"),
 }
 

@@ -7,14 +7,17 @@ import io
 import json
 import random
 import zipfile
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from assistants.conversations.importing import services as importing
 from assistants.conversations.models import Conversation, Import, Message
+from isolation import context
 from tests import canary
 from tests.conversations.test_api import talk
 from tests.people import Actor, House
@@ -443,6 +446,8 @@ HOSTILE: dict[str, tuple[Any, int, str]] = {
     "a full directory": (lying_archive, 413, "archive_too_large"),
     "no zip": (b"PK\x03\x04" + b"x" * 100, 400, "broken_file"),
     "no conversations in it": (lambda: zipped(**{"a/b.json": b"[]"}), 415, "unknown_format"),
+    "no message": (b'{"title": "x", "messages": []}', 400, "nothing_imported"),
+    "no message that can be kept": (b'[{"messages": [{"role": "robot", "content": "x"}, 7]}]', 400, "nothing_imported"),
     "many values": (b'{"messages": [' + b"[]," * 310_000 + b"[]]}", 413, "too_large"),
 }  # fmt: skip
 
@@ -500,6 +505,11 @@ def test_a_large_file_is_read_by_a_worker_and_tells_how_far_it_is(
     queued = upload(member, body, "large.json")
     with member.acting():
         row = Import.objects.get()
+        assert importing.lost_imports() == []
+        Import.objects.update(touched_at=timezone.now() - timedelta(minutes=2))
+    with context.use(context.service(acme.schema)):
+        assert importing.lost_imports() == [importing.LostImport(row.pk, member.user.pk)]
+    with member.acting():
         importing.run_import(row.pk)
         importing.run_import(row.pk)  # Sent twice.
     done = member.api.get(f"/api/v1/conversations/imports/{row.public_id}/").json()

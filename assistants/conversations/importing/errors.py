@@ -52,6 +52,13 @@ class UnknownVersion(ImportRefused):
     title = _("The file was made by a newer version")
 
 
+class NothingImported(ImportRefused):
+    """Every conversation of the file was refused; `skipped` says why."""
+
+    code: ClassVar[str] = "nothing_imported"
+    title = _("No conversation of the file can be brought in")
+
+
 class KeyReused(Conflict):
     code: ClassVar[str] = "key_reused"
     title = "This key belongs to another import"

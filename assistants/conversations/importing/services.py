@@ -23,10 +23,12 @@ from accounts.models import User
 from assistants.conversations.importing import chatgpt, files, open_webui, ours, turns
 from assistants.conversations.importing.drafts import Draft, NotReadable, Skipped
 from assistants.conversations.importing.errors import (
+    BrokenFile,
     FileTooLarge,
     ImportRefused,
     KeyReused,
     NobodyReads,
+    NothingImported,
     TooMany,
     UnknownFormat,
 )
@@ -126,8 +128,13 @@ def _measure(file: IO[bytes]) -> tuple[int, str]:
 
 def _known(owner: User, key: str, digest: str) -> Import | None:
     row = Import.objects.visible_to(owner).filter(key=key).first()
-    if row is not None and row.digest != digest:
+    if row is None:
+        return None
+    if row.digest != digest:
         raise KeyReused
+    if row.is_open and not row.path and row.touched_at < timezone.now() - PATIENCE:
+        row.delete()  # Its process died before it had stored anything for a worker: begun again.
+        return None
     return row
 
 
@@ -155,11 +162,29 @@ def run_import(import_id: int) -> None:
     if not claimed:
         return
     row = Import.objects.select_related("owner").get(pk=import_id)
-    with default_storage.open(row.path) as file:
-        outcome = read(row.owner, file, row)
+    try:
+        with default_storage.open(row.path) as file:
+            outcome = read(row.owner, file, row)
+    except FileNotFoundError:
+        outcome = Outcome(error=BrokenFile())
     _end(row, outcome)
     default_storage.delete(row.path)
     logger.info("conversations imported", extra={"imported": outcome.imported, "refused": outcome.refused})
+
+
+@dataclass(frozen=True, slots=True)
+class LostImport:
+    """A stored file that no process reads."""
+
+    import_id: int
+    owner_id: int
+
+
+def lost_imports() -> list[LostImport]:
+    """Those of the current tenant, oldest first. Runs under `context.service`."""
+    quiet = Import.objects.filter(touched_at__lt=timezone.now() - PATIENCE).exclude(path="")
+    rows = quiet.filter(status__in=[Import.Status.QUEUED, Import.Status.RUNNING]).order_by("pk")
+    return [LostImport(pk, owner) for pk, owner in rows.values_list("pk", "owner_id")[:100]]
 
 
 def read(owner: User, file: IO[bytes], row: Import | None = None) -> Outcome:
@@ -181,8 +206,10 @@ def read(owner: User, file: IO[bytes], row: Import | None = None) -> Outcome:
             if outcome.met >= MOST_CONVERSATIONS:
                 raise TooMany(limit=MOST_CONVERSATIONS)
             _take(owner, piece.json, outcome)
-        if not outcome.imported + outcome.existing and outcome.unknown:
-            raise UnknownFormat
+        if not outcome.imported + outcome.existing and outcome.refused:
+            if outcome.unknown:
+                raise UnknownFormat
+            raise NothingImported(skipped=[skipped.as_json() for skipped in outcome.skipped])
     except ImportRefused as error:
         outcome.error = error
     return outcome

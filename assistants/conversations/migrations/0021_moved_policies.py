@@ -74,6 +74,7 @@ class Migration(migrations.Migration):
         # Who was switched off shares nothing any more.
         Policy("accounts.User", "sharer", using="{here}", command="SELECT", role="search", only="tenant"),
         Policy("Import", "own", using=OWN),
+        Policy("Import", "maintenance", using="{can_service}", command="SELECT", role="service"),
         Policy("SharingPolicy", "read", using="{uid} IS NOT NULL", command="SELECT"),
         Policy("SharingPolicy", "change", using="{can_admin}", command="UPDATE"),
         Policy("SharingPolicy", "search", using="{here}", command="SELECT", role="search"),
