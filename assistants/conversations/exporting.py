@@ -156,11 +156,15 @@ def as_json(conversation: Conversation, messages: Sequence[Message]) -> dict[str
         "assistant": {"id": str(assistant.public_id), "name": assistant.name} if assistant else None,
         "created_at": conversation.created_at.isoformat(),
         "active_at": conversation.active_at.isoformat(),
-        "tags": [],
-        "folder": None,
+        **_order(conversation),
         "leaf": ids[leaf.pk] if leaf else None,
         "messages": [_message(message, ids) for message in messages],
     }
+
+
+def _order(conversation: Conversation) -> dict[str, Any]:
+    """Tags and folder by name."""
+    return {"tags": [], "folder": None}
 
 
 def _message(message: Message, ids: Mapping[int, str]) -> dict[str, Any]:

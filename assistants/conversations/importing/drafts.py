@@ -61,6 +61,8 @@ class Draft:
     created_at: datetime | None = None
     active_at: datetime | None = None
     assistant: str = ""
+    tags: list[str] = field(default_factory=list)
+    folder: str = ""
     skipped: list[Skipped] = field(default_factory=list)
 
     def skip(self, reason: str, message: str = "") -> None:
@@ -101,6 +103,13 @@ def moment(value: Any) -> datetime | None:
         return found if found is not None and EARLIEST < found < LATEST else None
     except OverflowError:
         return None
+
+
+def names(value: Any) -> list[str]:
+    """Names in a list, of strings or of objects with a `name`; the first hundred."""
+    given = value[:100] if isinstance(value, list) else []
+    found = (name(each.get("name")) if isinstance(each, dict) else name(each) for each in given)
+    return list(dict.fromkeys(each for each in found if each))
 
 
 def members(value: Any) -> dict[str, Any]:

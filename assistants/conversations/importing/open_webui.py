@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistants.conversations.importing.drafts import Draft, Grafter, members, moment, name, text, walk
+from assistants.conversations.importing.drafts import Draft, Grafter, members, moment, name, names, text, walk
 
 SOURCE = "open_webui"
 # Thoughts and calls stand in an answer's text as folds, each with its type.
@@ -26,13 +26,12 @@ def read(value: dict[str, Any]) -> Draft:
         (text(value.get("title"), 200) or text(chat.get("title"), 200)).strip(),
         created_at=moment(value.get("created_at")) or moment(chat.get("timestamp")),
         active_at=moment(value.get("updated_at")),
+        tags=names(members(value.get("meta")).get("tags")) or names(chat.get("tags")),
     )
     nodes, leaf = _nodes(chat)
     grafter = Grafter(draft)
     for key, parent in walk(_children(nodes)):
         _add(grafter, key, parent, nodes[key])
-    if chat.get("tags") or members(value.get("meta")).get("tags"):
-        draft.skip("tags")
     if text(chat.get("system")) or text(members(chat.get("params")).get("system")):
         draft.skip("custom_instructions")
     return grafter.end(leaf)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from assistants.conversations.importing.drafts import Draft, Grafter, NotReadable, members, moment, name, text, walk
+from assistants.conversations.importing.drafts import Draft, Grafter, NotReadable, members, moment, name, names, text, walk
 from assistants.conversations.importing.errors import UnknownVersion
 
 SOURCE = "cloison"
@@ -37,6 +37,8 @@ def read(value: dict[str, Any]) -> Draft:
         created_at=moment(value.get("created_at")),
         active_at=moment(value.get("active_at")),
         assistant=name(members(value.get("assistant")).get("name")),
+        tags=names(value.get("tags")),
+        folder=name(value.get("folder")),
     )
     nodes = {name(members(given).get("id")): members(given) for given in value["messages"]}
     if len(nodes) != len(value["messages"]) or "" in nodes:
@@ -59,9 +61,6 @@ def read(value: dict[str, Any]) -> Draft:
         for part in ("attachments", "feedback"):
             if message.get(part):
                 draft.skip(part, key)
-    for part in ("tags", "folder"):
-        if value.get(part):
-            draft.skip(part)
     return grafter.end(name(value.get("leaf")) or None)
 
 

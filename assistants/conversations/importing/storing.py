@@ -93,6 +93,15 @@ def _store(owner: User, draft: Draft) -> Stored:
         for message in draft.messages
     ]
     Message.objects.bulk_create(rows, batch_size=BATCH)
+    _organise(draft)
     leaf = keys.get(draft.leaf or "")
     set_leaf(conversation, next((row for row in rows if row.pk == leaf), None))
     return Stored(conversation.public_id, made=True, messages=tuple(row.public_id for row in rows))
+
+
+def _organise(draft: Draft) -> None:
+    """Tags and folders have no place here: they are named among what was left out."""
+    if draft.tags:
+        draft.skip("tags")
+    if draft.folder:
+        draft.skip("folder")
