@@ -72,6 +72,16 @@ def test_a_person_shares_and_brings_in(
     page.wait_for_url("**/imports/*/")
     expect(page.locator(".notice.ok")).to_contain_text("200", timeout=60_000)  # It looks again by itself.
     found += violations(page)
+    for form in ("json", "md"):  # Streamed, in parts, by the real server.
+        size, names = page.evaluate(
+            """async (form) => {
+              const body = new Uint8Array(await (await fetch(`/api/v1/conversations/export/?format=${form}`)).arrayBuffer());
+              const view = new DataView(body.buffer);
+              return [body.length, view.getUint16(body.length - 12, true)];
+            }""",
+            form,
+        )
+        assert size > 20_000 and names == (1 if form == "json" else 201)
     for path in ("/settings/conversations/", "/settings/", f"/c/{row.public_id}/share/", f"/c/{row.public_id}/"):
         page.goto(paced.url(acme, path))
         assert page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, path
