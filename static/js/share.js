@@ -21,6 +21,7 @@ async function open(link) {
   const part = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-share-panel]");
   body.append(document.adoptNode(part));
   dialog.append(body);
+  part.querySelector("[data-share-close]").hidden = false;
   dress(dialog);
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
