@@ -87,6 +87,7 @@ KEPT_TABLES = (
     "accounts_signinpolicy",
     "gateway_modelrules",
     "conversations_retentionpolicy",
+    "conversations_sharingpolicy",
     "profiles_assistant",
 )
 

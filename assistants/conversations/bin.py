@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 import audit
 from accounts.models import User
 from assistants.conversations import events
-from assistants.conversations.models import Conversation, Run
+from assistants.conversations.models import Conversation, Run, Share
 from assistants.conversations.services import stop_queued_run
 from assistants.conversations.turns import RunInProgress
 from core.errors import AppError, NotFound
@@ -60,6 +60,7 @@ def delete(*, conversation: Conversation, forever: bool = False) -> bool:
     conversation.binned_at = timezone.now()
     with transaction.atomic():
         conversation.save(update_fields=["binned_at"])
+        Share.objects.filter(conversation=conversation).delete()  # Links end with what they show.
         audit.record("conversation.binned", target=f"conversation:{conversation.public_id}", subject=conversation.owner_id)
     _stop(_open([conversation]))
     return False

@@ -12,9 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from assistants.conversations.moved import Import, Share, SharingPolicy
 from assistants.conversations.organised import ConversationFolder, ConversationTag, Tag
 from assistants.profiles.models import Assistant
 from core.ids import uuid7
+
+__all__ = ["Conversation", "Disclosure", "Feedback", "Import", "Message", "Run", "Share", "SharingPolicy"]
 
 TEMPORARY_LIFE = timedelta(hours=1)  # after the last question
 
@@ -57,7 +60,9 @@ class Conversation(models.Model):
     # What was once personal in it stays so, and each value keeps its placeholder (gateway.privacy).
     privacy_outcome = models.CharField(max_length=12, default="allow", editable=False)
     vault = models.JSONField(default=dict, editable=False, help_text="placeholders and what they stand for")
-    created_at = models.DateTimeField(auto_now_add=True)
+    source = models.CharField(max_length=20, blank=True, db_default="", editable=False, help_text="where it was imported from")
+    external_id = models.CharField(max_length=200, blank=True, db_default="", editable=False, help_text="its name there")
+    created_at = models.DateTimeField(default=timezone.now)
     active_at = models.DateTimeField(default=timezone.now, help_text="the last question")
     folder = models.ForeignKey(ConversationFolder, on_delete=models.SET_NULL, null=True, blank=True, related_name="conversations")
     tags = models.ManyToManyField(Tag, through=ConversationTag, related_name="conversations")
@@ -74,6 +79,13 @@ class Conversation(models.Model):
             models.Index(fields=["owner", "-active_at"], name="conversations_by_owner"),
             models.Index(fields=["binned_at"], name="conversations_in_bin", condition=Q(binned_at__isnull=False)),
             models.Index(fields=["active_at"], name="conversations_temporary", condition=Q(temporary=True)),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "source", "external_id"],
+                name="conversations_imported_once",
+                condition=~models.Q(external_id=""),
+            ),
         ]
         verbose_name = _("conversation")
 
@@ -110,7 +122,13 @@ class Message(models.Model):
         help_text="the first of the answers that several models gave to one question at once",
     )
     grounded = models.BooleanField(null=True, help_text="False: the sources held no answer; null: no sources were asked")
-    created_at = models.DateTimeField(auto_now_add=True)
+    external_id = models.CharField(max_length=200, blank=True, db_default="", help_text="its name where it was imported from")
+    origin = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="author and model of an imported message, as its source names them",
+    )
+    created_at = models.DateTimeField(default=timezone.now)
 
     objects: ClassVar[models.Manager[Message]] = MessageQuerySet.as_manager()
 

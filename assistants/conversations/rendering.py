@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from html import escape
 from typing import Any
@@ -39,17 +39,20 @@ def source_url(citation: Mapping[str, Any]) -> str:
     return f"{reverse('document', args=[citation['document']])}?{urlencode(span)}"
 
 
-def chip(citation: Mapping[str, Any]) -> str:
+Link = Callable[[Mapping[str, Any]], str]
+
+
+def chip(citation: Mapping[str, Any], link: Link = source_url) -> str:
     """A citation's number as a link to its source."""
     number, title, page = citation["number"], citation["title"], citation.get("page")
     name = _("Source {number}: {title}, page {page}") if page else _("Source {number}: {title}")
     label = name.format(number=number, title=title, page=page)
-    return f'<a class="cite" href="{escape(source_url(citation))}" data-cite="{number}" aria-label="{escape(label)}">{number}</a>'
+    return f'<a class="cite" href="{escape(link(citation))}" data-cite="{number}" aria-label="{escape(label)}">{number}</a>'
 
 
-def render_answer(text: str, citations: Sequence[Mapping[str, Any]]) -> SafeString:
+def render_answer(text: str, citations: Sequence[Mapping[str, Any]], link: Link = source_url) -> SafeString:
     """`text` as clean HTML. `[n]` becomes a chip where `citations` has that number; an image becomes a link."""
-    chips = {citation["number"]: chip(citation) for citation in citations}
+    chips = {citation["number"]: chip(citation, link) for citation in citations}
     html = _markdown().render(text, {"chips": chips, "table": escape(_("Table"))})
     clean = nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
     return mark_safe(clean)  # noqa: S308 (cleaned on the line above)

@@ -28,11 +28,16 @@ class Tree:
     def of(cls, conversation: Conversation) -> Tree:
         """One query, of keys alone."""
         rows = Message.objects.filter(conversation=conversation).order_by("pk")
+        return cls.built(rows.values_list("pk", "parent_id", "continues_id", "beside_id"), conversation.leaf_id)
+
+    @classmethod
+    def built(cls, rows: Iterable[tuple[int, int | None, int | None, int | None]], leaf: int | None) -> Tree:
+        """From (key, parent, what it continues, what it stands beside) of all messages, by key."""
         parents: dict[int, int | None] = {}
         children: dict[int | None, list[int]] = defaultdict(list)
         besides: dict[int, int] = {}
         continued = set()
-        for pk, parent, continues, beside in rows.values_list("pk", "parent_id", "continues_id", "beside_id"):
+        for pk, parent, continues, beside in rows:
             parents[pk] = parent
             children[parent].append(pk)
             if continues:
@@ -40,7 +45,7 @@ class Tree:
             if beside:
                 besides[pk] = beside
         hidden = frozenset(pk for pk in continued if pk not in children)
-        return cls(parents, children, frozenset(continued), hidden, besides, conversation.leaf_id)
+        return cls(parents, children, frozenset(continued), hidden, besides, leaf)
 
     @property
     def compared(self) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from assistants.conversations import web, web_branches, web_order
+from assistants.conversations import web, web_branches, web_order, web_sharing
 
 urlpatterns = [
     path("", web.new, name="chat"),
@@ -11,6 +11,12 @@ urlpatterns = [
     path("messages/<uuid:public_id>/continue/", web_branches.go_on, name="message-continue"),
     path("messages/<uuid:public_id>/activate/", web_branches.activate, name="message-activate"),
     path("messages/<uuid:public_id>/feedback/", web_branches.feedback, name="message-feedback"),
+    path("c/<uuid:public_id>/share/", web_sharing.share, name="conversation-share"),
+    path("share/<str:token>/", web_sharing.shared, name="share"),
+    path("settings/conversations/", web_sharing.moving, name="moving"),
+    path("settings/conversations/import/", web_sharing.bring, name="bring"),
+    path("settings/conversations/imports/<uuid:public_id>/", web_sharing.brought, name="brought"),
+    path("settings/shares/<uuid:public_id>/revoke/", web_sharing.revoke, name="share-revoke"),
     path("send/", web.send, name="send"),
     path("c/temporary/", web_order.temporary, name="temporary"),
     path("c/<uuid:public_id>/menu/", web_order.menu, name="conversation-menu"),

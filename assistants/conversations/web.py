@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from assistants.conversations import branches, drafts, privacy, services
+from assistants.conversations import branches, drafts, privacy, services, sharing
 from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
 from assistants.conversations.showing import Window, choice_of, composer, window
@@ -131,6 +131,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "recent": recent(user),
         "conversation": conversation,
         "thread": thread,
+        "seen_by": sharing.audience_of(conversation) if conversation else "",
         "assistant": chosen or Assistant.objects.visible_to(user).first(),
         **composer(user, conversation),
         "feedback_reasons": Feedback.Reason.choices,

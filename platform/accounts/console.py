@@ -35,7 +35,7 @@ from isolation import context
 
 # What stands in the sidebar, in this order; a model left out is not shown.
 SECTIONS: list[tuple[Any, list[str]]] = [
-    (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider"]),
+    (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider", "SharingPolicy"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
     (_("Platform"), ["ModelRules", "ProviderAccount", "ModelGrant", "Budget", "UsageRecord", "Tenant", "Domain", "TenantJob"]),
     (_("Audit"), ["AuditEvent", "RetentionPolicy", "ReadingPolicy", "Reading", "WallReport"]),

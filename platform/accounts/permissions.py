@@ -76,6 +76,7 @@ CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "audit.readingpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),
     "gateway.modelrules": (Right.SET_POLICY, Right.SET_POLICY),
     "conversations.retentionpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),
+    "conversations.sharingpolicy": (Right.SET_POLICY, Right.SET_POLICY),
     "audit.reading": (Right.SEE_AUDIT, Right.READ_PRIVATE),
     "audit.wallreport": (Right.TEST_WALLS, None),
     "tenants.tenant": (Right.OPERATE, Right.OPERATE),

@@ -16,6 +16,7 @@ app.autodiscover_tasks()
 # Sent by beat to every active tenant: {task: seconds between}.
 EVERY_TENANT = {
     "documents.tasks.reconcile": 30.0,
+    "assistants.conversations.tasks.resume_imports": 60.0,
     "accounts.tasks.sweep": 3600.0,
     "gateway.tasks.free_lost_holds": 300.0,
     "gateway.tasks.forget_old_usage": 24 * 3600.0,

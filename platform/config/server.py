@@ -27,7 +27,12 @@ FORM_OVERHEAD = 64 * 1024  # bytes of multipart framing around a file of the lar
 LARGEST_FRAME = 64 * 1024  # bytes of one websocket message
 CLOSE_TOO_LARGE = 1009  # RFC 6455, section 7.4.1
 CLOSE_RESTART = 1012  # IANA registry: service restart
-UPLOADS = (b"/api/v1/documents/",)
+# Where files come in, and the setting that limits them.
+UPLOADS = {
+    b"/api/v1/documents/": "CLOISON_MAX_UPLOAD",
+    b"/api/v1/conversations/import/": "CLOISON_MAX_IMPORT",
+    b"/settings/conversations/import/": "CLOISON_MAX_IMPORT",
+}
 
 
 class LoopService(Protocol):
@@ -48,8 +53,10 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
 
     def _limit(self) -> int:
         uri: bytes = getattr(self.channel, "_path", b"") or b""
-        if uri.split(b"?")[0].startswith(UPLOADS):
-            return int(settings.CLOISON_MAX_UPLOAD) + FORM_OVERHEAD
+        path = uri.split(b"?")[0]
+        for prefix, limit in UPLOADS.items():
+            if path.startswith(prefix):
+                return int(getattr(settings, limit)) + FORM_OVERHEAD
         return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)

@@ -23,6 +23,7 @@ ALLOWED = (
     "documents/postings.py",
     "documents/migrations/",
     "assistants/conversations/search.py",
+    "assistants/conversations/sql.py",
 )
 
 

@@ -313,11 +313,14 @@ SEEN: dict[str, str] = {
     "conversations.Disclosure": "run_id IN (SELECT id FROM {s}.conversations_run WHERE owner_id = {me})",
     "conversations.Feedback": "owner_id = {me}",
     "conversations.Draft": "owner_id = {me}",
+    "conversations.Import": "owner_id = {me}",
     "conversations.Message": MY_CONVERSATION,
     "conversations.RetentionPolicy": ALL,
     "conversations.Run": MY_CONVERSATION,
     "conversations.SearchEntry": "owner_id = {me}",
     "conversations.Tag": "owner_id = {me}",
+    "conversations.Share": "owner_id = {me}",
+    "conversations.SharingPolicy": ALL,
     "documents.Document": "owner_id = {me}",
     "documents.DocumentGrant": MY_DOCUMENT,
     "documents.DocumentText": MY_DOCUMENT,
@@ -423,6 +426,14 @@ def grant_body(world: World) -> dict[str, Any]:
     return {"principal": {"type": "role", "name": "viewer", "key": 1, "text": "user:1"}, "access": "read"}
 
 
+def a_turn() -> dict[str, Any]:
+    return {"role": "user", "content": "Otter?", "created_at": "2024-02-29T12:00:00Z"}
+
+
+def a_talk() -> dict[str, Any]:
+    return {"title": "New", "messages": [a_turn()]}
+
+
 # serializer: who sends what, where; a valid body to which the smuggled fields are added.
 WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "FolderIn": lambda w: (w.member, "POST", "folders/", {"name": "New"}),
@@ -439,6 +450,10 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "AgainIn": lambda w: (w.member, "POST", f"messages/{w.mine['question']}/regenerate/", {}),
     "ContinueIn": lambda w: (w.member, "POST", f"runs/{w.mine['run']}/continue/", {}),
     "FeedbackIn": lambda w: (w.member, "POST", f"messages/{w.mine['answer']}/feedback/", {"rating": "up"}),
+    "ImportIn": lambda w: (w.member, "POST", "conversations/import/", a_talk()),
+    "TurnIn": lambda w: (w.member, "POST", "conversations/import/", {"messages": [SMUGGLED | a_turn()]}),
+    "ImportFileIn": lambda w: (w.member, "POST", "conversations/import/", {"file": files.upload(json.dumps(a_talk()), "a.json")}),
+    "ShareIn": lambda w: (w.member, "POST", f"conversations/{w.mine['conversation']}/share/", {"expires_at": next_month()}),
     "GroupIn": lambda w: (manager(w), "POST", "groups/", {"name": "New"}),
     "GroupPatch": lambda w: (manager(w), "PATCH", f"groups/{w.mine['group']}/", {"name": "Renamed"}),
     "PersonIn": lambda w: (manager(w), "POST", "users/", {"email": "smuggled@acme.test", "role": "viewer"}),

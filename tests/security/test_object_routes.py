@@ -19,7 +19,9 @@ from accounts.grants import of_role
 from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
 from assistants.conversations import organising, reading, services
+from assistants.conversations.importing.services import start_import
 from assistants.conversations.models import Message, Run
+from assistants.conversations.sharing import create_share
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
 from config import access
@@ -58,6 +60,19 @@ def a_place(house: House) -> Any:
 def a_tag(house: House) -> Any:
     with house.person("member").acting():
         return organising.create_tag(owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
+
+
+def an_import(house: House) -> Any:
+    member = house.person("member")
+    body = json.dumps({"messages": [{"role": "user", "content": house.canary}]}).encode()
+    with member.acting():
+        return start_import(owner=member.user, file=ContentFile(body))
+
+
+def a_share(house: House) -> Any:
+    conversation, member = a_run(house).conversation, house.person("member")
+    with member.acting():
+        return create_share(owner=member.user, conversation=conversation)
 
 
 def a_folder(house: House) -> Folder:
@@ -154,6 +169,10 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     "conversations/<str:kind>/<uuid:public_id>/": a_tag,
     f"{API}conversation-folders/": a_place,
     f"{API}tags/": a_tag,
+    f"{API}conversations/imports/": an_import,
+    f"{API}shares/": a_share,
+    "settings/shares/": a_share,
+    "settings/conversations/imports/": an_import,
     f"{API}runs/": a_run,
     f"{API}runs/<uuid:id>/continue/": a_broken_run,
     f"{API}documents/": a_document,
@@ -198,8 +217,8 @@ NOT_THERE = {
     "documents/<uuid:public_id>/unshare/",
     "folders/<uuid:public_id>/unshare/",
 }
-# A secret that is no id: who has it may (its own tests are in tests/accounts).
-SECRETS = {"password/reset/<str:token>/"}
+# A secret that is no id: who has it may (their own tests: tests/accounts, tests/conversations/test_sharing.py).
+SECRETS = {"password/reset/<str:token>/", "share/<str:token>/"}
 
 CALLS = [(route, method) for route, entry in access.TENANT.items() if "<" in route and route not in SECRETS for method in entry]
 
@@ -276,7 +295,7 @@ def test_case_1_the_openapi_document_names_no_other_route(acme: House) -> None:
 
 
 # Streams, what goes out to another service, and what is written down because somebody looked.
-WRITES_BY_DUTY = ("events/", "oidc", "readings/")
+WRITES_BY_DUTY = ("events/", "oidc", "readings/", "export/")
 GETS = [
     route
     for route, entry in access.TENANT.items()

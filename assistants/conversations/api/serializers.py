@@ -119,7 +119,19 @@ class MessageOut(serializers.ModelSerializer[Message]):
 
     class Meta:
         model = Message
-        fields = ["id", "role", "content", "parent", "run", "siblings", "feedback", "citations", "grounded", "created_at"]
+        fields = [
+            "id",
+            "role",
+            "content",
+            "parent",
+            "run",
+            "siblings",
+            "feedback",
+            "citations",
+            "grounded",
+            "external_id",
+            "created_at",
+        ]
 
     def get_siblings(self, message: Message) -> list[str]:
         found = self.context.get("siblings", {}).get(message.pk) or [message.public_id]

@@ -48,7 +48,7 @@ def nonce(request: HttpRequest) -> str:
 
 
 def apply(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Set the headers; a view's own Content-Security-Policy (a user's file) and Cache-Control stand."""
+    """Set the headers; a view's own Content-Security-Policy (a user's file), Cache-Control and a page's Referrer-Policy stand."""
     headers = response.headers
     for name, value in EVERYWHERE.items():
         headers[name] = value
@@ -60,7 +60,7 @@ def apply(request: HttpRequest, response: HttpResponseBase) -> None:
         headers["Referrer-Policy"] = "same-origin"
         headers.setdefault("Content-Security-Policy", API_POLICY)
     else:
-        headers["Referrer-Policy"] = "same-origin"
+        headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Content-Security-Policy", PAGE_POLICY.format(nonce=nonce(request)))
         if getattr(getattr(request, "user", None), "is_authenticated", False):
             if headers.get("Content-Type", "").startswith("text/html"):  # Django's console says the same in more words.
