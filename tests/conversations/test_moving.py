@@ -569,7 +569,5 @@ def test_exports_take_few_queries(acme: House, django_assert_num_queries: Any) -
     conversation = talk(member, 60)
     member.api.get("/api/v1/me/")  # Signs in, in another thread.
 
-    with django_assert_num_queries(
-        5
-    ):  # The conversation; its tags; its messages with runs; what was thought of them; the audit event.
+    with django_assert_num_queries(4):  # The conversation; its messages with runs; thoughts of them; the audit event.
         member.api.get(f"/api/v1/conversations/{conversation.public_id}/export/?format=md")
