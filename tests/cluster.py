@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from isolation.context import MIGRATOR_ROLE  # noqa: E402
 
 DATA = Path(tempfile.mkdtemp(prefix="cloison-test-"))
 DATA.chmod(0o755)
+atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 PLACES = places.find(DATA)
 PLACES.logs.mkdir(exist_ok=True)
 KEYS, PROVISION = web_keys(DATA), provision_keys(DATA)
@@ -90,7 +92,9 @@ def start() -> None:
     POSTGRES.prepare(KEYS)
     REDIS.start()
     manage("migrate_tenants", DATABASE_MIGRATOR_URL=MIGRATOR_URL)
-    manage("fetch_weights", CLOISON_SOCKET_GUARD_LOG="")  # The one call that is meant to leave.
+    with open(Path(tempfile.gettempdir()) / "cloison-test-weights.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Several processes may run the suite together: the first one fetches.
+        manage("fetch_weights", CLOISON_SOCKET_GUARD_LOG="")  # The one call that is meant to leave.
 
 
 def stop() -> None:
