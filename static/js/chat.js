@@ -125,7 +125,10 @@ class Answer {
     if (kind === "completed" && event.grounded === false) this.article.append(copyOf("t-unsourced"));
     if (used.length) this.article.append(sources(used));
     if (kind !== "completed") this.article.append(this.ending(kind, event));
-    const tools = fill(copyOf("t-tools"), this.article.id.slice(2));
+    // Where the server knew the answer while it grew, it gave the tools along, with the versions beside it.
+    const kept = this.article.querySelector("[data-kept]");
+    const tools = kept?.firstElementChild ?? fill(copyOf("t-tools"), this.article.id.slice(2));
+    kept?.remove();
     const now = new Date();
     tools.querySelector("time").dateTime = now.toISOString();
     tools.querySelector("time").textContent = now.toISOString().slice(11, 16);

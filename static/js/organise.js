@@ -40,10 +40,16 @@ async function refresh(answer) {
   }
 }
 
-document.addEventListener("began", async () => refresh(await fetched("/conversations/sidebar/")));
-// Where a model writes titles, the first words stand there until it has.
+document.addEventListener("began", async () => {
+  refresh(await fetched("/conversations/sidebar/"));
+  // The page has become a conversation's: its head has other ways on than that of a new one.
+  const answer = await fetch(location.pathname);
+  const head = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("header.head");
+  if (head) document.querySelector("header.head").replaceWith(head);
+});
+// The first answer has ended, and where a model writes titles it will soon have written one.
 document.addEventListener("ended", async () => {
-  for (const pause of document.getElementById("thread")?.dataset.titles === "model" ? [1_000, 4_000, 10_000] : []) {
+  for (const pause of document.getElementById("thread")?.dataset.titles === "model" ? [200, 1_000, 4_000, 10_000] : [200]) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     await refresh(await fetched("/conversations/sidebar/"));
   }
