@@ -130,3 +130,13 @@ def test_a_temporary_chat_answers_and_is_ended(globex: House, sign_in: SignIn) -
     expect(page.locator(".toast")).to_have_text("Removed for good")
     page.get_by_role("link", name="Bin").click()
     expect(page.get_by_role("heading", name="The bin is empty")).to_be_visible()
+
+
+def test_the_line_under_the_text_foretells_where_it_is_answered(globex: House, sign_in: SignIn) -> None:
+    page = sign_in(globex.person("member"))
+
+    page.locator("#message").press_sequentially("Write to jean.dupont@example.com")
+
+    expect(page.locator("#verdict")).to_have_text("Will stay local. The message holds an e-mail address.")
+    page.fill("#message", "Write to the office")
+    expect(page.locator("#verdict")).to_be_hidden()
