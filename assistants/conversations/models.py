@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from assistants.conversations.attached import Attachment  # noqa: F401 (a model of this app)
 from assistants.conversations.organised import ConversationFolder, ConversationTag, Tag
 from assistants.profiles.models import Assistant
 from core.ids import uuid7

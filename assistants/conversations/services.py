@@ -108,9 +108,9 @@ def start_run(
 
     `conversation` None begins a new one, whose own the request's model and folders become. `key` makes it once: the same
     key and body give the stored turn again.
-    `request` holds `model`, `folders` (ids), `assistant` (id) and `api_key` (the key's own, for its budget), each optional,
-    or `models`: two or three that answer at once, each with an answer and a run.
-    Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `NoAnswers`, `RunInProgress` or `KeyReused`.
+    `request` holds `model`, `folders` (ids), `attachments` (ids), `assistant` (id) and `api_key` (the key's own, for its
+    budget), each optional, or `models`: two or three that answer at once, each with an answer and a run.
+    Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `TooManyAttachments`, `NoAnswers`, `RunInProgress` or `KeyReused`.
     """
     text, asked = clean(content), request or {}
 

@@ -27,7 +27,7 @@ FORM_OVERHEAD = 64 * 1024  # bytes of multipart framing around a file of the lar
 LARGEST_FRAME = 64 * 1024  # bytes of one websocket message
 CLOSE_TOO_LARGE = 1009  # RFC 6455, section 7.4.1
 CLOSE_RESTART = 1012  # IANA registry: service restart
-UPLOADS = (b"/api/v1/documents/",)
+UPLOADS = (b"/api/v1/documents/", b"/api/v1/attachments/", b"/send/")  # The last is the page's plain form, with its files.
 
 
 class LoopService(Protocol):
