@@ -197,6 +197,7 @@ class SentMessageOut(serializers.Serializer[Any]):
     role = serializers.CharField()
     sent = serializers.CharField()
     original = serializers.CharField()
+    attached = serializers.ListField(child=serializers.CharField(), help_text="names of pictures and sounds that left")
 
 
 class SentOut(serializers.Serializer[Any]):
