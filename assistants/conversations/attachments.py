@@ -103,6 +103,20 @@ def upload(*, owner: User, file: File[bytes]) -> Attachment:
             return _store(owner, kind, name, read, File(source))
 
 
+def upload_all(*, owner: User, files: Sequence[File[bytes]]) -> list[uuid.UUID]:
+    """The ids of several, of which all are stored or none. Raises as `upload`."""
+    if len(files) > MOST:
+        raise TooManyAttachments(_("A message may have %(most)d attachments.") % {"most": MOST})
+    made: list[uuid.UUID] = []
+    try:
+        made.extend(upload(owner=owner, file=file).public_id for file in files)
+    except AppError:
+        for each in made:
+            discard(owner=owner, attachment=each)
+        raise
+    return made
+
+
 def _claimed(name: str) -> Attachment.Kind:
     ending = PurePath(name).suffix.lower().lstrip(".")
     if ending in IMAGE_ENDINGS:
