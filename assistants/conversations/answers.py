@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -35,6 +35,8 @@ from isolation import in_thread
 
 CITED = re.compile(r"\[(\d{1,3})\]")
 PASSAGES = 6
+PIECE = 2_000  # characters of an attached file that the built-in model reads as one passage
+MOST_QUOTABLE = 60_000  # characters
 
 
 class Retriever(Protocol):
@@ -268,7 +270,11 @@ class AnswerService:
         return _Prepared(
             decision,
             ChatRequest(
-                model=decision.model.id, messages=messages, passages=passages, question=turn.question, so_far=turn.so_far
+                model=decision.model.id,
+                messages=messages,
+                passages=(*passages, *_quotable(turn)) if decision.model.provider == BUILTIN else passages,
+                question=turn.question,
+                so_far=turn.so_far,
             ),
             found,
             screen.restorer() if masked else None,
@@ -321,6 +327,16 @@ class AnswerService:
 def turn_is_unread(turn: Turn) -> bool:
     """Whether it carries what nobody here can look into: pictures and sounds."""
     return bool(turn.images or turn.audio or any(message.images for message in turn.history))
+
+
+def _quotable(turn: Turn) -> Iterator[Passage]:
+    """The attached files in pieces, for the model that only quotes: of this question, and of those before it."""
+    left, number = MOST_QUOTABLE, 0
+    for file in (*turn.files, *(file for message in reversed(turn.history) for file in message.files)):
+        for start in range(0, min(len(file.text), left), PIECE):
+            number -= 1
+            yield Passage(number, file.text[start : start + PIECE], file.name)
+        left = max(0, left - len(file.text))
 
 
 def _caller(turn: Turn) -> Caller:

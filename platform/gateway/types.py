@@ -108,7 +108,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document that an answer may rest on, and cites as `[number]`. `page` counts from 1."""
+    """A piece of a document that an answer may rest on, and cites as `[number]`. `page` counts from 1.
+
+    For the built-in model, which reads nothing else, pieces of attached files are passages, too, with negative numbers.
+    """
 
     number: int
     text: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.conversations.test_attachments import picture, sound
 from tests.conversations.test_privacy import SECRETS, own_rules, provider, routing, set_privacy
 from tests.gateway.conftest import Provider, simulator
 from tests.people import House
-from tests.wire import ask, client, new_conversation, sse, text_of
+from tests.wire import ask, client, new_conversation, socket, sse, text_of
 
 __all__ = ["own_rules", "provider", "simulator"]
 
@@ -116,10 +117,31 @@ async def test_a_model_that_reads_no_pictures_is_not_asked(live: Live, acme: Hou
     await set_privacy(acme, weights={"unread": 0.0})
     async with client(live, acme.person("member")) as http:
         started, refused = await turn(http, "What is this?", None, (picture(), "photo.jpg"))
-        page = (await http.get(f"/c/{started['conversation']}/", headers={"Accept-Language": "en"})).text
+        page = (await http.get(f"/c/{started['conversation']}/")).text
         _control, plain = await turn(http, "What is this?")
 
     assert refused[-1]["code"] == "no_permitted_model"
     assert {"filtered_ability", "needs_images"} <= set(routing(refused)["reasons"])
-    assert "No permitted model reads pictures." in page or "Aucun modèle permis ne lit les images." in page
+    assert re.search(r"<li>(No permitted model reads pictures|Aucun modèle permis ne lit les images)\.</li>", page)
     assert plain[-1]["type"] == "run.completed" and text_of(plain)
+
+
+async def test_the_built_in_model_quotes_an_attached_file_by_its_name(live: Live, acme: House) -> None:
+    plan = (b"The ferry to the island leaves at nine.\n\nThe gate is shut on Sundays.", "plan.txt")
+    async with client(live, acme.person("member")) as http:
+        started, events = await turn(http, "When does the ferry leave?", None, plan)
+        async with socket(live, acme.person("member")) as page:
+            taken = await attached(http, *plan)
+            await page.send(
+                type="message.send", content="x", conversation=started["conversation"], attachments=[taken, taken[::-1]]
+            )
+            refused = await page.receive()
+            await page.send(
+                type="message.send", content="When is the gate shut?", conversation=started["conversation"], attachments=[taken]
+            )
+            assert (await page.receive())["type"] == "message.accepted"
+            later = await page.until_final()
+
+    assert "leaves at nine" in text_of(events) and "(plan.txt)" in text_of(events) and "[-" not in text_of(events)
+    assert refused["type"] == "error"
+    assert "Sundays" in text_of(later) and later[-1]["type"] == "run.completed"
