@@ -42,7 +42,7 @@ KIND_TEXTS: dict[str, str | Promise] = {
     "secret": gettext_lazy("a key or password"),
     "value": gettext_lazy("a confidential value"),
     "name": gettext_lazy("a name"),
-    "unread": gettext_lazy("a picture or sound, which cannot be checked"),
+    "unread": gettext_lazy("what cannot be checked: a picture or a sound"),
 }
 PART_TEXTS: dict[str, str | Promise] = {
     "message": gettext_lazy("The message holds %(what)s."),
