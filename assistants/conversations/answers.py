@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from accounts.models import User
+from assistants.conversations.carrying import readable_by
 from assistants.conversations.screening import (
     Asked,
     PrivacyRefused,
@@ -27,13 +28,15 @@ from gateway.catalogue import BUILTIN
 from gateway.errors import NoPermittedModel
 from gateway.metering import Accounting, Caller
 from gateway.privacy import Restorer, Vault, Verdict
-from gateway.prompt import build_messages
+from gateway.prompt import build
 from gateway.router import Decision, LLMRouter, go_on
-from gateway.types import ChatMessage, ChatRequest, Finish, Needs, Passage, Rerouted, TextDelta, Usage
+from gateway.types import AttachedFile, Audio, ChatMessage, ChatRequest, Finish, Image, Needs, Passage, Rerouted, TextDelta, Usage
 from isolation import in_thread
 
 CITED = re.compile(r"\[(\d{1,3})\]")
 PASSAGES = 6
+PIECE = 2_000  # characters of an attached file that the built-in model reads as one passage
+MOST_QUOTABLE = 60_000  # characters
 
 
 class Retriever(Protocol):
@@ -60,6 +63,19 @@ class Turn:
     assistant: int | None = None
     so_far: str = ""  # of an answer that broke off: this one begins with it
     cited: tuple[dict[str, Any], ...] = ()  # what that text cites: the same passages keep their numbers
+    files: tuple[AttachedFile, ...] = ()
+    images: tuple[Image, ...] = ()
+    audio: tuple[Audio, ...] = ()
+
+    @property
+    def has_attachments(self) -> bool:
+        return bool(self.files or self.images or self.audio)
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What a model must be able to do for the question itself."""
+        needed = {"images": self.images, "audio": self.audio}
+        return frozenset(name for name, attached in needed.items() if attached)
 
 
 class Keeper(Protocol):
@@ -77,6 +93,7 @@ class Routed:
     decision: Decision
     verdict: Verdict
     masked: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def route(self) -> str:
@@ -101,7 +118,7 @@ class Routed:
             "route": self.route,
             "model": model.id,
             "model_name": model.name,
-            "reasons": [*self.decision.reasons, *self.verdict.reasons],
+            "reasons": [*self.decision.reasons, *self.verdict.reasons, *self.notes],
             "privacy": self.verdict.as_event(),
             **({"difficulty": round(difficulty.score, 3)} if difficulty else {}),
         }
@@ -180,7 +197,13 @@ class AnswerService:
         """The events of one turn, in order. Closing the generator closes the provider's connection."""
         screen = await in_thread(self.keeper.open, turn)
         begun_text = (ChatMessage("assistant", turn.so_far),) if turn.so_far else ()
-        asked = Asked(turn.question, (*turn.history, *begun_text), turn.instructions)
+        asked = Asked(
+            turn.question,
+            (*turn.history, *begun_text),
+            turn.instructions,
+            files=turn.files,
+            unread=bool(turn.images or turn.audio),
+        )
         verdict = await in_thread(screen.judge, asked)
         decision = await self._route(turn, screen, verdict)
         begun = self.clock()
@@ -209,14 +232,15 @@ class AnswerService:
         try:
             return await self.router.route(
                 model=turn.model,
-                localities=localities(verdict),
-                needs=Needs(question=turn.question),
+                localities=localities(verdict, unread=turn_is_unread(turn)),
+                needs=Needs(turn.abilities, question=turn.question),
                 policy=screen.rules.routing,
             )
         except NoPermittedModel as error:
             if verdict.sensitive:
                 await in_thread(self.keeper.refused, turn, verdict)
-                raise PrivacyRefused(str(error.detail), reasons=list(verdict.reasons)) from error
+                reasons = [*verdict.reasons, *error.extra.get("reasons", [])]
+                raise PrivacyRefused(str(error.detail), reasons=list(dict.fromkeys(reasons))) from error
             raise
 
     async def _prepare(self, turn: Turn, screen: Screen, asked: Asked, decision: Decision, found: list[Citation]) -> _Prepared:
@@ -227,13 +251,14 @@ class AnswerService:
         )
         verdict = await in_thread(screen.judge, asked, passages)
         decision = await self._route(turn, screen, verdict)
-        messages = build_messages(
+        prompt = build(
             instructions=turn.instructions,
-            history=turn.history,
-            question=turn.question,
+            history=readable_by((decision.model, *decision.fallbacks), turn.history),
+            asked=ChatMessage("user", turn.question, images=turn.images, audio=turn.audio, files=turn.files),
             passages=passages,
-            context_window=decision.model.context_window - tokens.estimate(turn.so_far),
+            window=decision.model.context_window - tokens.estimate(turn.so_far),
         )
+        messages = prompt.messages
         if turn.so_far:
             messages = go_on(messages, turn.so_far, language.of_question(turn.question))
         masked = must_mask(verdict, decision)
@@ -245,11 +270,15 @@ class AnswerService:
         return _Prepared(
             decision,
             ChatRequest(
-                model=decision.model.id, messages=messages, passages=passages, question=turn.question, so_far=turn.so_far
+                model=decision.model.id,
+                messages=messages,
+                passages=(*passages, *_quotable(turn)) if decision.model.provider == BUILTIN else passages,
+                question=turn.question,
+                so_far=turn.so_far,
             ),
             found,
             screen.restorer() if masked else None,
-            Routed(decision, verdict, masked),
+            Routed(decision, verdict, masked, ("attachment_cut",) if prompt.cut else ()),
         )
 
     async def _write(self, turn: Turn, prepared: _Prepared) -> AsyncGenerator[AnswerEvent, None]:
@@ -290,9 +319,24 @@ class AnswerService:
             await stream.aclose()
             await meter.close()  # Stopped and broken-off answers are paid for, too.
         cited = cited_passages("".join(text), numbered(prepared.found))
-        if prepared.found and grounded is None:
+        if prepared.found and grounded is None and (cited or not turn.has_attachments):
             grounded = bool(cited)
         yield Answered(tuple(cited), grounded)
+
+
+def turn_is_unread(turn: Turn) -> bool:
+    """Whether it carries what nobody here can look into: pictures and sounds."""
+    return bool(turn.images or turn.audio or any(message.images for message in turn.history))
+
+
+def _quotable(turn: Turn) -> Iterator[Passage]:
+    """The attached files in pieces, for the model that only quotes: of this question, and of those before it."""
+    left, number = MOST_QUOTABLE, 0
+    for file in (*turn.files, *(file for message in reversed(turn.history) for file in message.files)):
+        for start in range(0, min(len(file.text), left), PIECE):
+            number -= 1
+            yield Passage(number, file.text[start : start + PIECE], file.name)
+        left = max(0, left - len(file.text))
 
 
 def caller_of(turn: Turn, run: uuid.UUID | None) -> Caller:

@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, cast
 
 from asgiref.sync import async_to_sync
@@ -18,7 +19,7 @@ from redis.exceptions import RedisError
 
 import audit
 from accounts.models import User
-from assistants.conversations import events
+from assistants.conversations import attachments, events
 from assistants.conversations.models import Conversation, Run, Share
 from assistants.conversations.services import stop_queued_run
 from assistants.conversations.turns import RunInProgress
@@ -86,15 +87,18 @@ def empty(*, user: User) -> int:
 
 
 def erase(conversations: Sequence[Conversation], *, noted: bool = True) -> None:
-    """Remove conversations of one owner, in whose context this runs, with messages, runs, disclosures and events.
+    """Remove conversations of one owner, in whose context this runs, with messages, attached files, runs, disclosures and events.
 
     `noted` writes an event for each to the audit log; usage records stay, which hold no content. Raises as `delete`.
     """
     _stop(_open(conversations))
     _wait_for_the_end(conversations)
     _forget_events(conversations)
+    keys = [each.pk for each in conversations]
     with transaction.atomic():
-        Conversation.objects.filter(pk__in=[each.pk for each in conversations]).delete()
+        paths = attachments.paths_of(keys)
+        Conversation.objects.filter(pk__in=keys).delete()
+        transaction.on_commit(partial(attachments.remove_files, paths))
         if noted:
             for each in conversations:
                 audit.record("conversation.deleted", target=f"conversation:{each.public_id}", subject=each.owner_id)

@@ -10,6 +10,7 @@ from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
+from assistants.conversations.attached import Attachment
 from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.conversations.services import assistant_of, clean
 from assistants.conversations.tree import Tree
@@ -48,7 +49,7 @@ def visible_message(user: User, public_id: uuid.UUID) -> Message:
 def edit_message(*, owner: User, message: uuid.UUID, content: str, key: str | None = None, request: dict[str, Any]) -> Started:
     """Ask a question again in other words, beside the old one, which stays with all that followed it.
 
-    What `request` leaves out is as it was asked before. Raises as `services.start_run` does, and `NotAQuestion`.
+    What `request` leaves out is as it was asked before, attachments too. Raises as `services.start_run` does, and `NotAQuestion`.
     """
     text = clean(content)
 
@@ -60,7 +61,16 @@ def edit_message(*, owner: User, message: uuid.UUID, content: str, key: str | No
         if request.get("assistant"):
             choose(conversation=row, assistant=assistant_of(owner, request["assistant"]))
         asked = _inherited(owner, Run.objects.filter(question=question).order_by("pk").first(), request)
-        return add_turn(owner=owner, conversation=row, parent=question.parent, content=text, key=key, body=body, request=asked)
+        return add_turn(
+            owner=owner,
+            conversation=row,
+            parent=question.parent,
+            content=text,
+            instead_of=question,
+            key=key,
+            body=body,
+            request=asked,
+        )
 
     return once(owner, key, ["edit", str(message), text], request, store)
 
@@ -179,9 +189,10 @@ def choose_for(*, owner: User, conversation: Conversation, **changes: Any) -> No
 
 
 def rows_of(user: User, keys: list[int]) -> QuerySet[Message]:
-    """Messages by their keys, with what every door tells of them. Two queries, whatever their number."""
+    """Messages by their keys, with what every door tells of them. Three queries, whatever their number."""
     mine = Prefetch("feedback", Feedback.objects.visible_to(user))
-    return Message.objects.filter(pk__in=keys).select_related("parent", "run").prefetch_related(mine)
+    attached = Prefetch("attachments", Attachment.objects.filter(owner=user).defer("text"))
+    return Message.objects.filter(pk__in=keys).select_related("parent", "run").prefetch_related(mine, attached)
 
 
 def rate(*, owner: User, message: uuid.UUID, rating: str, reason: str = "", comment: str = "") -> Feedback:

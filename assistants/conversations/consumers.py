@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from accounts import principals, tickets, watch
 from accounts.identity import Identity
 from accounts.models import User
-from assistants.conversations import events, following, services
+from assistants.conversations import attachments, events, following, services
 from assistants.conversations.events import Follower
 from assistants.conversations.host import host
 from core import caller, rate_limiter
@@ -263,6 +263,8 @@ def _request(frame: dict[str, Any]) -> dict[str, Any]:
         request["assistant"] = _uuid(frame["assistant"], "assistant")
     if isinstance(frame.get("folders"), list):
         request["folders"] = [_uuid(folder, "folders") for folder in frame["folders"][:100]]
+    if isinstance(frame.get("attachments"), list):
+        request["attachments"] = [_uuid(each, "attachments") for each in frame["attachments"][: attachments.MOST + 1]]
     if isinstance(frame.get("models"), list):
         request["models"] = [str(model) for model in frame["models"][:10]]
     return request

@@ -125,6 +125,7 @@ class Shown:
     role: str
     sent: str
     original: str
+    attached: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -142,6 +143,6 @@ def what_was_sent(*, user: User, run: uuid.UUID) -> tuple[Disclosure, Sequence[S
         raise NotFound("Nothing of this answer left.")
     kept = found.run.conversation.vault
     vault = Vault.from_json(kept) if kept else Vault()
-    shown = [Shown(m["role"], m["content"], restore(m["content"], vault)) for m in found.messages]
+    shown = [Shown(m["role"], m["content"], restore(m["content"], vault), tuple(m.get("attached", ()))) for m in found.messages]
     withheld = sum(len(findings_of(each.original, rules.current().privacy)) for each in shown if each.differs)
     return found, shown, withheld

@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.errors import NoPermittedModel
 from gateway.privacy import Outcome, Part, Restorer, Vault, Verdict, judge, mask
-from gateway.privacy.verdict import HISTORY, MESSAGE, PASSAGE
+from gateway.privacy.verdict import ATTACHMENT, HISTORY, MESSAGE, PASSAGE
 from gateway.router import Decision
 from gateway.rules import Rules
-from gateway.types import ChatMessage, Locality, Passage
+from gateway.types import AttachedFile, ChatMessage, Locality, Passage
 
 INSTRUCTIONS = "instructions"
 LOCAL: frozenset[Locality] = frozenset({"local"})
@@ -35,11 +35,13 @@ class PrivacyRefused(NoPermittedModel):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The texts of a turn that come from the conversation."""
+    """The texts of a turn that come from the conversation. `unread`: the question has pictures or sounds."""
 
     question: str
     history: tuple[ChatMessage, ...]
     instructions: str
+    files: tuple[AttachedFile, ...] = ()
+    unread: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +56,10 @@ class Screen:
         """Over everything that would leave. Some milliseconds of processor time: call it in a thread. Raises `PatternTooSlow`."""
         parts = [Part(MESSAGE, asked.question)]
         parts += [Part(HISTORY, message.content) for message in asked.history]
+        files = [*asked.files, *(file for message in asked.history for file in message.files)]
+        parts += [Part(ATTACHMENT, f"{file.name}\n{file.text}") for file in files]
+        if asked.unread or any(message.images for message in asked.history):
+            parts.append(Part(ATTACHMENT, "", unread=True))
         parts += [Part(INSTRUCTIONS, asked.instructions)] if asked.instructions else []
         parts += [Part(PASSAGE, f"{passage.title}\n{passage.text}") for passage in passages]
         return judge(parts, self.rules.privacy, before=self.before)
@@ -67,11 +73,14 @@ class Screen:
         return Restorer(self.vault)
 
 
-def localities(verdict: Verdict) -> frozenset[Locality] | None:
-    """Where the turn may be answered. Raises `PrivacyRefused` where nowhere."""
+def localities(verdict: Verdict, *, unread: bool = False) -> frozenset[Locality] | None:
+    """Where the turn may be answered; one that would be masked stays where it has what cannot be, `unread`.
+
+    Raises `PrivacyRefused` where nowhere.
+    """
     if verdict.outcome == "refuse":
         raise PrivacyRefused(reasons=list(verdict.reasons))
-    return LOCAL if verdict.outcome == "local" else None
+    return LOCAL if verdict.outcome == "local" or (unread and verdict.outcome == "pseudonymise") else None
 
 
 def must_mask(verdict: Verdict, decision: Decision) -> bool:
@@ -89,4 +98,9 @@ def route_of(locality: Locality, *, masked: bool) -> Route:
 
 
 def as_sent(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+    """What is kept of it: pictures and sounds by their names."""
+    sent: list[dict[str, Any]] = []
+    for message in messages:
+        names = [*(image.name for image in message.images), *(sound.name for sound in message.audio)]
+        sent.append({"role": message.role, "content": message.content, **({"attached": names} if names else {})})
+    return sent

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from assistants.conversations import tree
 from assistants.conversations.answers import Turn
+from assistants.conversations.carrying import NOTHING, Carried, carried
 from assistants.conversations.models import Conversation, Message, Run
 from assistants.conversations.turns import Started, add_turn, check_folders, last_of, locked, once
 from assistants.profiles.models import Assistant
@@ -108,9 +109,9 @@ def start_run(
 
     `conversation` None begins a new one, whose own the request's model and folders become. `key` makes it once: the same
     key and body give the stored turn again.
-    `request` holds `model`, `folders` (ids), `assistant` (id) and `api_key` (the key's own, for its budget), each optional,
-    or `models`: two or three that answer at once, each with an answer and a run.
-    Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `NoAnswers`, `RunInProgress` or `KeyReused`.
+    `request` holds `model`, `folders` (ids), `attachments` (ids), `assistant` (id) and `api_key` (the key's own, for its
+    budget), each optional, or `models`: two or three that answer at once, each with an answer and a run.
+    Raises `EmptyMessage`, `MessageTooLong`, `NotFound`, `TooManyAttachments`, `NoAnswers`, `RunInProgress` or `KeyReused`.
     """
     text, asked = clean(content), request or {}
 
@@ -153,10 +154,16 @@ def claim_run(*, run_id: int, host: str, known: Run | None = None) -> ClaimedRun
     run = known or Run.objects.select_related("conversation__assistant", "question", "answer__continues", "owner").get(pk=run_id)
     assistant = run.conversation.assistant
     continues = run.answer.continues
+    earlier = tree.branch_before(run.question, HISTORY)
+    attached = carried(run.question, earlier)
+    own = attached.get(run.question.pk, NOTHING)
     turn = Turn(
         user=run.owner,
         question=run.question.content,
-        history=_history(run.question),
+        history=tuple(_past(message, attached.get(message.pk, NOTHING)) for message in reversed(earlier)),
+        files=own.files,
+        images=own.images,
+        audio=own.audio,
         instructions=assistant.instructions if assistant else "",
         model=run.request.get("model") or run.conversation.model or (assistant.model if assistant else "") or None,
         folders=_folders_of(run),
@@ -182,10 +189,10 @@ def _folders_of(run: Run) -> tuple[uuid.UUID, ...] | None:
     return tuple(there) or None
 
 
-def _history(question: Message) -> tuple[ChatMessage, ...]:
-    """The branch that leads to `question`, oldest first, without empty answers."""
-    rows = tree.branch_before(question, HISTORY)
-    return tuple(ChatMessage("user" if m.role == Message.Role.USER else "assistant", m.content) for m in reversed(rows))
+def _past(message: Message, attached: Carried) -> ChatMessage:
+    """A message of the branch that leads to the question."""
+    role: Literal["user", "assistant"] = "user" if message.role == Message.Role.USER else "assistant"
+    return ChatMessage(role, message.content, images=attached.images, files=attached.files)
 
 
 def take_over_run(*, run_id: int, host: str) -> Run | None:

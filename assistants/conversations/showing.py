@@ -33,7 +33,7 @@ class Window:
 
 
 def window(*, user: User, conversation: Conversation, before: uuid.UUID | None, most: int) -> Window:
-    """The last `most` messages of the active branch, or of its part that ends before a message. Three or four queries."""
+    """The last `most` messages of the active branch, or of its part that ends before a message. Four or five queries."""
     tree = Tree.of(conversation)
     branch = tree.path()
     compared = tree.compared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assistants.conversations import retention
+from assistants.conversations import attachments, retention
 from assistants.conversations.importing import services as importing
 from isolation import context
 from isolation.tasks import tenant_task
@@ -25,5 +25,6 @@ def resume_imports() -> None:
 
 @tenant_task(name="assistants.conversations.tasks.sweep", max_retries=0)
 def sweep() -> None:
-    """Conversations past their time. Not retried: the next sweep finds what is left."""
+    """Conversations past their time, and attachments that no message took. Not retried: the next sweep finds what is left."""
     retention.sweep()
+    attachments.sweep()

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
-from assistants.conversations import wakeups
+from assistants.conversations import attachments, wakeups
 from assistants.conversations.models import Conversation, Message, Run
 from assistants.conversations.tree import Tree
 from core.errors import AppError, Conflict, NotFound
@@ -74,7 +74,7 @@ def once(owner: User, key: str | None, what: list[str], request: dict[str, Any],
     try:
         with transaction.atomic():
             return store(body)
-    except (IntegrityError, Conflict):
+    except (IntegrityError, Conflict, NotFound):
         # Perhaps this key was sent before: asked only now, since nearly every message is new.
         if key and (known := _known(owner, key, body)):
             return known
@@ -133,6 +133,7 @@ def add_turn(
     parent: Message | None = None,
     content: str = "",
     question: Message | None = None,
+    instead_of: Message | None = None,
     continues: Message | None = None,
     beside: int | None = None,
     key: str | None,
@@ -141,8 +142,9 @@ def add_turn(
 ) -> Started:
     """The rows of a turn, inside the caller's transaction: a new question, or one that is asked again; answers; runs.
 
-    `continues` is the broken answer that the new one begins with, `beside` the key of the one it stands beside.
-    Raises `NotFound` for folders, `NoAnswers` for models.
+    `continues` is the broken answer that the new one begins with, `beside` the key of the one it stands beside. A question
+    `instead_of` another keeps its attachments where the request names none.
+    Raises `NotFound` for folders and attachments, `TooManyAttachments`, and `NoAnswers` for models.
     """
     check_folders(owner, request.get("folders"))
     models = _models(request)
@@ -150,6 +152,10 @@ def add_turn(
         question = Message.objects.create(
             conversation=conversation, owner=owner, parent=parent, role=Message.Role.USER, content=content
         )
+        if request.get("attachments") is not None:
+            attachments.attach(owner=owner, question=question, wanted=request["attachments"], kept=instead_of)
+        elif instead_of is not None:
+            attachments.keep(before=instead_of, question=question)
     stored = {name: value for name in ("model", "folders", "assistant", "api_key") if (value := request.get(name)) is not None}
     runs: list[Run] = []
     for model in models:

@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from assistants.conversations import branches, drafts, privacy, services, sharing
+from assistants.conversations import attachments, branches, drafts, privacy, services, sharing
+from assistants.conversations.attached import Attachment
 from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
 from assistants.conversations.showing import Window, choice_of, composer, window
@@ -110,6 +111,17 @@ class Shown:
     def reasons(self) -> list[str]:
         codes = self.run.routing.get("reasons", []) if self.run else []
         return [text for code in codes if (text := reasons.text_of(code))]
+
+    @property
+    def attached(self) -> list[Attachment]:
+        """Prefetched (`branches.rows_of`)."""
+        return list(self.message.attachments.all()) if self.message.role == Message.Role.USER else []
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why no model may answer; the code itself has its own words."""
+        codes = self.run.routing.get("reasons", []) if self.run and self.route == "refused" else []
+        return [text for code in codes if code != self.run.error_code and (text := reasons.text_of(code))]  # type: ignore[union-attr]
 
     @property
     def error_words(self) -> str:
@@ -234,6 +246,8 @@ def send(request: HttpRequest) -> HttpResponse:
             branches.choose_for(owner=person(request), conversation=_conversation(request, where), **chosen)
         if beside:
             asked["models"] = beside
+        if files := [file for file in request.FILES.getlist("files") if file]:
+            asked["attachments"] = attachments.upload_all(owner=person(request), files=files)
         started = services.start_run(
             owner=person(request), conversation=where, content=request.POST.get("content", ""), request=asked
         )

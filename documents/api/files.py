@@ -22,15 +22,22 @@ NEUTRAL = {"text/html": "application/octet-stream"}
 
 def original(request: HttpRequest, document: Document) -> HttpResponseBase:
     """The uploaded file as a download, streamed."""
-    file = default_storage.open(document.path)
-    content_type = NEUTRAL.get(document.content_type, document.content_type)
+    return stored(request, document.path, name=document.title, content_type=document.content_type, size=document.size)
+
+
+def stored(
+    request: HttpRequest, path: str, *, name: str, content_type: str, size: int, disposition: str = "attachment"
+) -> HttpResponseBase:
+    """A person's file, streamed. Raises `FileNotFoundError`."""
+    file = default_storage.open(path)
+    content_type = NEUTRAL.get(content_type, content_type)
     response: HttpResponseBase
     if isinstance(request, ASGIRequest):
         response = StreamingHttpResponse(_parts(file), content_type=content_type)
     else:
         response = FileResponse(file, content_type=content_type)
-    response.headers["Content-Length"] = str(document.size)
-    return guarded(response, document.title, "attachment")
+    response.headers["Content-Length"] = str(size)
+    return guarded(response, name, disposition)
 
 
 def image(content: bytes, content_type: str, name: str) -> HttpResponse:

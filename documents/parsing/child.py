@@ -19,6 +19,7 @@ CPU_SECONDS = 60
 LARGEST_RESULT = 256 * 1024 * 1024  # bytes
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 EXIT_MEMORY = 3
+PICTURE = "picture"  # the kind of a request for a picture drawn again
 
 
 def parse(path: Path, kind: str) -> Parsed:
@@ -49,6 +50,11 @@ def run(request: dict[str, Any]) -> NoReturn:
 def _outcome(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     try:
+        if request["kind"] == PICTURE:
+            from documents.parsing.pictures import redraw
+
+            image, form = redraw(path)
+            return {"image": b64encode(image).decode(), "format": form}
         if page := request.get("page"):
             from documents.parsing.pdf import draw_page
 

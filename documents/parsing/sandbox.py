@@ -16,6 +16,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any
 
+from documents.parsing.child import PICTURE
 from documents.parsing.elements import Parsed, ParsingFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,11 @@ class ParserServer:
         """A page of a PDF as WebP, drawn in a bounded child. `page` counts from 1. Raises `ParsingFailed`."""
         outcome = self._outcome({"path": str(path), "kind": "pdf", "page": page, "wall": wall}, lambda: None)
         return b64decode(outcome["image"])
+
+    def redraw(self, path: Path, *, wall: float = 20.0) -> tuple[bytes, str]:
+        """A person's picture drawn again in a bounded child, and its format (`pictures.redraw`). Raises `ParsingFailed`."""
+        outcome = self._outcome({"path": str(path), "kind": PICTURE, "wall": wall}, lambda: None)
+        return b64decode(outcome["image"]), outcome["format"]
 
     def _outcome(self, request: dict[str, Any], alive: Callable[[], None]) -> dict[str, Any]:
         with self._lock, tempfile.TemporaryDirectory(prefix="cloison-parse-") as folder:

@@ -34,6 +34,8 @@ def warm(kind: str) -> None:
     """Import what this kind needs before the fork, once."""
     if kind == "pdf":
         import documents.parsing.pdf  # noqa: F401
+    elif kind == child.PICTURE:
+        import documents.parsing.pictures  # noqa: F401
     else:
         from documents.parsing.office import partitioner
 

@@ -30,6 +30,8 @@ CLOSE_RESTART = 1012  # IANA registry: service restart
 # Where files come in, and the setting that limits them.
 UPLOADS = {
     b"/api/v1/documents/": "CLOISON_MAX_UPLOAD",
+    b"/api/v1/attachments/": "CLOISON_MAX_UPLOAD",
+    b"/send/": "CLOISON_MAX_UPLOAD",  # The page's plain form, with its files.
     b"/api/v1/conversations/import/": "CLOISON_MAX_IMPORT",
     b"/settings/conversations/import/": "CLOISON_MAX_IMPORT",
 }

@@ -32,6 +32,8 @@ RESERVED = frozenset({BUILTIN, "openai", "ollama", "anthropic"})  # names that n
 REMEMBER = 60.0  # seconds that a provider's list of models is good for
 REMEMBER_FAILURE = 3.0
 PREFERRED = ("gpt-4.1-mini", "gpt-4o-mini")  # of OpenAI's own long list, which has no order
+VISION = ("llava", "-vl", "vl:", "vision", "gemma3", "minicpm-v", "pixtral", "moondream")  # in the names of models that see
+DEAF = {"ollama", "anthropic", "builtin"}  # wires that have no way for a sound
 NOT_CHAT = ("embed", "whisper", "tts", "dall-e", "moderation", "rerank", "transcribe", "image", "audio", "realtime", "sora")
 WINDOWS = {"ollama": 4096, "local": 8192, "cloud": 32768}  # tokens; Ollama cuts what is longer without a word
 
@@ -122,7 +124,10 @@ def info(provider: Provider, model: str) -> ModelInfo:
         charge = (Decimal(0), Decimal(0), "EUR")
     elif known:
         charge = (known.input_price, known.output_price, prices.CURRENCY)
-    abilities = (row.abilities if row else None) or (known.abilities if known else frozenset({"text"}))
+    guessed = frozenset({"images"} if any(mark in model.lower() for mark in VISION) else ())
+    abilities = (row.abilities if row else None) or (known.abilities if known else guessed)
+    if provider.wire in DEAF:
+        abilities -= {"audio"}
     return ModelInfo(
         f"{provider.name}/{model}",
         model,

@@ -26,6 +26,9 @@ REASON_TEXTS: dict[str, str | Promise] = {
     "filtered_ability": gettext_lazy("A model that cannot do this was left out."),
     "provider_unavailable": gettext_lazy("Another model failed, and this one took over."),
     "provider_timeout": gettext_lazy("Another model was silent, and this one took over."),
+    "needs_images": gettext_lazy("No permitted model reads pictures."),
+    "needs_audio": gettext_lazy("No permitted model hears sounds."),
+    "attachment_cut": gettext_lazy("An attached file is longer than the model can read: its end was left out."),
     "hedged": gettext_lazy("Another model was silent; this one was asked beside it and spoke first."),
 }
 
@@ -39,11 +42,13 @@ KIND_TEXTS: dict[str, str | Promise] = {
     "secret": gettext_lazy("a key or password"),
     "value": gettext_lazy("a confidential value"),
     "name": gettext_lazy("a name"),
+    "unread": gettext_lazy("what cannot be checked: a picture or a sound"),
 }
 PART_TEXTS: dict[str, str | Promise] = {
     "message": gettext_lazy("The message holds %(what)s."),
     "history": gettext_lazy("The conversation holds %(what)s."),
     "passage": gettext_lazy("A passage found holds %(what)s."),
+    "attachment": gettext_lazy("An attachment holds %(what)s."),
     "instructions": gettext_lazy("The assistant's instructions hold %(what)s."),
 }
 PRIVACY_TEXTS = {f"{kind}:{part}" for kind in KIND_TEXTS for part in PART_TEXTS}

@@ -93,6 +93,8 @@ def needs_of(request: ChatRequest) -> Needs:
     abilities = set()
     if any(message.images for message in request.messages):
         abilities.add("images")
+    if any(message.audio for message in request.messages):
+        abilities.add("audio")
     if request.tools:
         abilities.add("tools")
     if request.schema is not None:
@@ -104,6 +106,12 @@ def needs_of(request: ChatRequest) -> Needs:
 def go_on(messages: Sequence[ChatMessage], so_far: str, language: str) -> tuple[ChatMessage, ...]:
     """What a model is told that goes on where the answer `so_far` broke off."""
     return (*messages, ChatMessage("assistant", so_far), ChatMessage("user", CONTINUE.get(language, CONTINUE["en"])))
+
+
+def _check_builtin(needs: Needs) -> None:
+    """Raises `NoPermittedModel` where a turn has what the built-in model does not read."""
+    if needs.abilities & {"images", "audio"}:
+        raise selection.unable(needs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,7 @@ class LLMRouter:
         if model == BUILTIN:
             if not await self.access.usable((BUILTIN_MODEL,)):
                 raise NoPermittedModel("This model is kept for others.")
+            _check_builtin(needs)
             return Decision(BUILTIN_MODEL, "local", ("builtin_named",))
         last = BUILTIN_MODEL if await self._builtin_last(policy, localities, needs) else None
         try:
@@ -154,6 +163,7 @@ class LLMRouter:
         if not models and not model:
             raise NoPermittedModel("No model here may be used by this person.")
         if models == (BUILTIN_MODEL,) and not model:
+            _check_builtin(needs)
             return Decision(BUILTIN_MODEL, "local", ("builtin_only",))
         sieve = selection.Sieve(self.budget, localities, needs)
         chain = policy or RoutingPolicy()

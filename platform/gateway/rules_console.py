@@ -45,7 +45,12 @@ def _lines(text: str) -> list[str]:
 class RulesForm(ConsoleForm):
     outcome = forms.ChoiceField(label=_("A turn with personal data"), choices=OUTCOMES)
     threshold = forms.FloatField(label=_("from this score on"), min_value=0, max_value=1, help_text=_("0 to 1; 0.7 by default"))
-    weights = forms.JSONField(label=_("weights"), required=False, widget=FewLines, help_text=_("kind to number from 0 to 1"))
+    weights = forms.JSONField(
+        label=_("weights"),
+        required=False,
+        widget=FewLines,
+        help_text=_("kind to number from 0 to 1; unread stands for pictures and sounds, which nothing can check"),
+    )
     words = forms.CharField(label=_("further sensitive words"), required=False, widget=FewLines, help_text=LINES)
     never = forms.CharField(label=_("never sensitive"), required=False, widget=FewLines, help_text=LINES)
     names = forms.CharField(label=_("names to mask"), required=False, widget=FewLines, help_text=LINES)

@@ -30,7 +30,7 @@ class Sieve:
         kept = tuple(models)
         steps: tuple[tuple[str, Callable[[ModelInfo], bool], AppError], ...] = (
             ("filtered_privacy", self._private, NoPermittedModel("No permitted model may see this question.")),
-            ("filtered_ability", self._able, NoPermittedModel("No permitted model can do what this question needs.")),
+            ("filtered_ability", self._able, unable(self._needs)),
             ("filtered_window", self._fits, ContextTooLong("The conversation is too long for the models here.")),
         )
         for code, test, error in steps:
@@ -55,6 +55,12 @@ class Sieve:
 
     def _fits(self, model: ModelInfo) -> bool:
         return self._needs.input_tokens + self._needs.output_tokens <= model.context_window
+
+
+def unable(needs: Needs) -> NoPermittedModel:
+    """That no model can do what a turn needs, with the codes that say what."""
+    missing = [f"needs_{ability}" for ability in sorted(needs.abilities & {"images", "audio"})]
+    return NoPermittedModel("No permitted model can do what this question needs.", reasons=["filtered_ability", *missing])
 
 
 def estimate(model: ModelInfo, needs: Needs) -> Estimate:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Vectors = NDArray[numpy.float32]
 
 __all__ = [
+    "AttachedFile",
+    "Audio",
     "Budget",
     "BudgetExceeded",
     "ChatClient",
@@ -106,7 +108,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document that an answer may rest on, and cites as `[number]`. `page` counts from 1."""
+    """A piece of a document that an answer may rest on, and cites as `[number]`. `page` counts from 1.
+
+    For the built-in model, which reads nothing else, pieces of attached files are passages, too, with negative numbers.
+    """
 
     number: int
     text: str
@@ -121,6 +126,28 @@ class Image:
 
     data: bytes = field(repr=False)
     media_type: str = "image/png"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A sound of a message. `media_type` is `audio/mpeg` or `audio/wav` where the OpenAI wire is to take it."""
+
+    data: bytes = field(repr=False)
+    media_type: str = "audio/wav"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A person's file as text, which `gateway.prompt` writes into the message that it belongs to; no client reads it.
+
+    `characters` counts the whole text, of which `text` may be the beginning, or nothing.
+    """
+
+    name: str
+    text: str = field(repr=False)
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +175,7 @@ class ThinkingDelta:
 class ChatMessage:
     """`content` is its text. A message of role "tool" answers the call `tool_call_id` of the tool `tool_name` with it.
 
-    `images` belong to a user's message, `tool_calls` and `thinking` to an assistant's.
+    `images`, `audio` and `files` belong to a user's message, `tool_calls` and `thinking` to an assistant's.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -159,6 +186,8 @@ class ChatMessage:
     tool_name: str = ""
     failed: bool = False
     thinking: ThinkingDelta | None = None
+    audio: tuple[Audio, ...] = ()
+    files: tuple[AttachedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

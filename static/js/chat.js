@@ -1,5 +1,6 @@
 // The chat page, live: it sends over the page's socket, follows runs and renders answers as they arrive.
 
+import { Attachments } from "./attach.js";
 import { Branches, fill } from "./branches.js";
 import { Choices } from "./choices.js";
 import { toast } from "./page.js";
@@ -21,6 +22,7 @@ const button = form.querySelector(".send");
 const panel = new SourcePanel(document.getElementById("source"));
 const socket = new PageSocket();
 const choices = new Choices(form);
+const attachments = new Attachments({ form, field, say });
 const answers = new Map(); // run → Answer, while it grows
 let conversation = thread.dataset.conversation || null;
 let sending = false;
@@ -82,7 +84,10 @@ class Answer {
   }
 
   routed(event) {
-    if (event.route === "refused") return;
+    if (event.route === "refused") {
+      this.refused = event.reasons ?? [];
+      return;
+    }
     this.folds.querySelector(".route")?.remove(); // Another model may have taken over.
     const badge = copyOf({ cloud: "t-route-cloud", pseudonymised: "t-route-masked" }[event.route] ?? "t-route-local");
     const link = slot(badge, "sent");
@@ -148,6 +153,14 @@ class Answer {
     if (kind === "failed") {
       box.querySelector("strong").textContent = word(`error.${event.code}`, {}, word("error.internal"));
       box.querySelector("code").textContent = event.code;
+      const why = slot(box, "reasons");
+      const texts = (this.refused ?? []).filter((reason) => reason !== event.code).map((reason) => word(`reason.${reason}`, {}, ""));
+      why.replaceChildren(...texts.filter(Boolean).map((text) => {
+        const item = document.createElement("li");
+        item.textContent = text;
+        return item;
+      }));
+      why.hidden = !why.children.length;
     }
     return box;
   }
@@ -217,9 +230,12 @@ async function ask(content) {
       ...(conversation ? { conversation } : choices.chosen),
       ...(!conversation && form.elements.assistant.value ? { assistant: form.elements.assistant.value } : {}),
       ...(choices.models.length ? { models: choices.models } : {}),
+      ...(attachments.ids.length ? { attachments: attachments.ids } : {}),
     });
     sessionStorage.removeItem(DRAFT);
     choices.asked();
+    const attached = attachments.taken();
+    if (attached) question.prepend(attached);
     fill(question, accepted.message.id);
     form.dispatchEvent(new Event("sent")); // drafts.js forgets what was kept at the server.
     question.id = `m-${accepted.message.id}`;
@@ -241,7 +257,7 @@ async function ask(content) {
   } catch (error) {
     question.remove();
     field.value = field.value || content;
-    refuse(error.code ?? "", error.detail ?? "");
+    refuse(error.field === "attachments" ? "attachments" : (error.code ?? ""), error.detail ?? "");
     field.focus();
   } finally {
     sending = false;
@@ -303,6 +319,11 @@ form.addEventListener("submit", (event) => {
     return;
   }
   const content = field.value;
+  if (attachments.isBusy) {
+    refuse("attachments", word("attach.wait"));
+    return;
+  }
+  if (!content.trim() && attachments.ids.length) refuse("empty_message");
   if (!content.trim() || sending) return;
   field.value = "";
   ask(content);

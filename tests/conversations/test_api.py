@@ -32,8 +32,8 @@ def test_lists_take_few_queries(acme: House, django_assert_num_queries: Any) -> 
 
     with django_assert_num_queries(2):  # The rows with their assistants and folders; their tags.
         listed = member.api.get("/api/v1/conversations/").json()["results"]
-    # The conversation; the keys of its tree; the page's messages with parents and runs; what was thought of them.
-    with django_assert_num_queries(4):
+    # The conversation; the keys of its tree; the page's messages with parents and runs; what was thought of them; what is attached.
+    with django_assert_num_queries(5):
         messages = member.api.get(f"/api/v1/conversations/{conversation.public_id}/messages/").json()["results"]
 
     assert [row["title"] for row in listed] == ["Long"]

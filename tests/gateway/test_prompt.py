@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gateway import tokens
-from gateway.prompt import build_messages
-from gateway.types import ChatMessage, ContextTooLong, Passage
+from gateway.prompt import build, build_messages
+from gateway.types import AttachedFile, ChatMessage, ContextTooLong, Passage
 
 HISTORY = tuple(ChatMessage("user" if i % 2 == 0 else "assistant", f"turn {i} " + "x" * 700) for i in range(10))
 PASSAGES = tuple(Passage(i, f"passage {i} " + "y" * 700, f"doc{i}.pdf", i) for i in range(1, 7))
@@ -58,3 +58,21 @@ def test_a_document_cannot_leave_its_element_or_speak_as_the_system() -> None:
     assert user.content.count("</sources>") == 1
     assert user.content.count("<source ") == 1
     assert "data" in system.content
+
+
+def test_attached_files_stand_after_the_question_and_are_cut_with_a_note() -> None:
+    short, long = AttachedFile("note.txt", "The gate is shut.", 17), AttachedFile("book.txt", "word " * 4000, 400_000)
+    past = ChatMessage("user", "Earlier?", files=(AttachedFile("old.txt", "An older plan.", 14), AttachedFile("plan.png", "", 0)))
+    asked = ChatMessage("user", "What does it say?", files=(long, short))
+
+    prompt = build(asked=asked, history=(past, ChatMessage("assistant", "Yes.")), window=4000)
+    small = build(asked=asked, history=(past,), window=1200)
+    whole = build(asked=ChatMessage("user", "And?", files=(short,)), window=4000)
+
+    system, earlier, _answer, question = (message.content for message in prompt.messages)
+    assert "never follow" in system
+    assert question.index("What does it say?") < question.index('<attached_file name="note.txt">\nThe gate is shut.\n')
+    assert "of 400000 characters are shown.]" in question and prompt.cut
+    assert '<attached_file name="plan.png">\n[Not shown here.]' in earlier or len(prompt.messages) == 3
+    assert (small.cut, whole.cut) == (True, False)
+    assert size(prompt.messages) <= 3200 and size(small.messages) <= 1000

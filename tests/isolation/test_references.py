@@ -24,7 +24,7 @@ from rest_framework import serializers
 from accounts import people
 from accounts.grants import of_role
 from accounts.models import User
-from assistants.conversations import drafts, organising
+from assistants.conversations import attachments, drafts, organising
 from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.conversations.organised import ConversationTag
 from assistants.profiles.models import Assistant
@@ -100,9 +100,11 @@ def belongings(actor: Actor, words: str) -> dict[str, str]:
         place, tag = organising.create_folder(owner=actor.user, name=words), organising.create_tag(owner=actor.user, name=words)
         ConversationTag.objects.create(conversation=conversation, tag=tag)
         drafts.keep(user=actor.user, conversation=conversation, text=words)
+        attached = attachments.upload(owner=actor.user, file=files.upload(words, "note.txt"))
     return {
         "place": str(place.public_id),
         "tag": str(tag.public_id),
+        "attachment": str(attached.public_id),
         "folder": str(folder.public_id),
         "document": str(document.public_id),
         "conversation": str(conversation.public_id),
@@ -167,7 +169,7 @@ Send = Callable[[World, str], Any]
 def message(field: str) -> Send:
     def send(world: World, wanted: str) -> Any:
         path = f"conversations/{world.mine['conversation']}/messages/"
-        value: Any = [wanted] if field == "folders" else wanted
+        value: Any = [wanted] if field in {"folders", "attachments"} else wanted
         return call(world.member, "POST", path, {"content": "x", field: value})
 
     return send
@@ -233,6 +235,7 @@ NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
     ("ConversationPatch", "tags"): [("tag", order("tags"))],
     ("MessageIn", "assistant"): [("assistant", message("assistant"))],
     ("MessageIn", "folders"): [("folder", message("folders"))],
+    ("MessageIn", "attachments"): [("attachment", message("attachments"))],
     ("AgainIn", "folders"): [("folder", again)],
     ("GroupIn", "members"): [("person", lambda w, i: call(manager(w), "POST", "groups/", {"name": "New", "members": [i]}))],
     ("GroupPatch", "members"): [
@@ -265,7 +268,7 @@ def test_case_3_an_id_of_others_names_nothing_and_stores_nothing(
     for kind, send in NAMES[key]:
         for wanted in (
             world.foreign[kind],
-            world.colleagues.get(kind) if kind in {"folder", "assistant", "conversation", "place", "tag"} else None,
+            world.colleagues.get(kind) if kind in {"folder", "assistant", "conversation", "place", "tag", "attachment"} else None,
         ):
             if wanted is None:
                 continue
@@ -307,6 +310,7 @@ SEEN: dict[str, str] = {
     "auth.Group": ALL,
     "auth.Permission": ALL,
     "contenttypes.ContentType": ALL,
+    "conversations.Attachment": "owner_id = {me}",
     "conversations.Conversation": "owner_id = {me}",
     "conversations.ConversationFolder": "owner_id = {me}",
     "conversations.ConversationTag": MY_CONVERSATION,
@@ -446,6 +450,7 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "ConversationFolderIn": lambda w: (w.member, "POST", "conversation-folders/", {"name": "New"}),
     "TagIn": lambda w: (w.member, "PATCH", f"tags/{w.mine['tag']}/", {"name": "Renamed"}),
     "DraftIn": lambda w: (w.member, "PUT", f"conversations/{w.mine['conversation']}/draft/", {"text": "Otter"}),
+    "AttachmentIn": lambda w: (w.member, "POST", "attachments/", {"file": files.upload("some text", "a.txt")}),
     "MessageIn": lambda w: (w.member, "POST", f"conversations/{w.mine['conversation']}/messages/", {"content": "Otter?"}),
     "AgainIn": lambda w: (w.member, "POST", f"messages/{w.mine['question']}/regenerate/", {}),
     "ContinueIn": lambda w: (w.member, "POST", f"runs/{w.mine['run']}/continue/", {}),

@@ -18,7 +18,7 @@ from accounts import keys, people, sign_ins
 from accounts.grants import of_role
 from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
-from assistants.conversations import organising, reading, services
+from assistants.conversations import attachments, organising, reading, services
 from assistants.conversations.importing.services import start_import
 from assistants.conversations.models import Message, Run
 from assistants.conversations.sharing import create_share
@@ -150,6 +150,12 @@ def a_budget(house: House) -> Any:
         return budgets.set_budget(actor=admin.user, scope="group", subject=f"group:{group.pk}", period="month", limits=limits)
 
 
+def an_attachment(house: House) -> Any:
+    with house.person("member").acting():
+        file = ContentFile(f"{house.canary} in a file.".encode(), name="note.txt")
+        return attachments.upload(owner=house.person("member").user, file=file)
+
+
 API = access.API
 # Each route with an id: what makes an object of it, or one for each of its ids. A route that is not here fails.
 FACTORIES: dict[str, Callable[[House], Any]] = {
@@ -166,6 +172,7 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}conversations/": lambda house: a_run(house).conversation,
     f"{API}messages/": an_answer,
     f"{API}messages/<uuid:id>/edit/": lambda house: a_run(house).question,
+    f"{API}attachments/": an_attachment,
     "conversations/<str:kind>/<uuid:public_id>/": a_tag,
     f"{API}conversation-folders/": a_place,
     f"{API}tags/": a_tag,

@@ -7,6 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from assistants.conversations.attached import Attachment
+from assistants.conversations.attachments import MOST
 from assistants.conversations.branches import LONGEST_COMMENT
 from assistants.conversations.models import Conversation, Feedback, Message, Run
 from assistants.conversations.organised import ConversationFolder, Tag
@@ -73,6 +75,18 @@ class ConversationOut(serializers.ModelSerializer[Conversation]):
         return conversation.archived_at is not None
 
 
+class AttachmentIn(serializers.Serializer[Any]):
+    file = serializers.FileField(allow_empty_file=True, max_length=1000)
+
+
+class AttachmentOut(serializers.ModelSerializer[Attachment]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+
+    class Meta:
+        model = Attachment
+        fields = ["id", "kind", "name", "content_type", "size"]
+
+
 class MessageIn(serializers.Serializer[Any]):
     content = serializers.CharField(trim_whitespace=False, allow_blank=True)
     model = serializers.CharField(max_length=200, required=False, allow_blank=True)
@@ -84,6 +98,7 @@ class MessageIn(serializers.Serializer[Any]):
         max_length=MOST_MODELS,
         help_text="two or three",
     )
+    attachments = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST, help_text="unsent ones")
 
 
 class AgainIn(serializers.Serializer[Any]):
@@ -116,6 +131,7 @@ class MessageOut(serializers.ModelSerializer[Message]):
     run = serializers.SerializerMethodField()
     siblings = serializers.SerializerMethodField(help_text="ids of the versions of this message in order, itself included")
     feedback = serializers.SerializerMethodField()
+    attachments = serializers.SerializerMethodField()
 
     class Meta:
         model = Message
@@ -123,6 +139,7 @@ class MessageOut(serializers.ModelSerializer[Message]):
             "id",
             "role",
             "content",
+            "attachments",
             "parent",
             "run",
             "siblings",
@@ -132,6 +149,12 @@ class MessageOut(serializers.ModelSerializer[Message]):
             "external_id",
             "created_at",
         ]
+
+    @extend_schema_field(AttachmentOut(many=True))
+    def get_attachments(self, message: Message) -> list[dict[str, Any]]:
+        """Prefetched (`branches.rows_of`); somebody else's reader sees none."""
+        found = getattr(message, "_prefetched_objects_cache", {}).get("attachments") or []
+        return [dict(AttachmentOut(each).data) for each in found]
 
     def get_siblings(self, message: Message) -> list[str]:
         found = self.context.get("siblings", {}).get(message.pk) or [message.public_id]
@@ -175,6 +198,7 @@ class SentMessageOut(serializers.Serializer[Any]):
     role = serializers.CharField()
     sent = serializers.CharField()
     original = serializers.CharField()
+    attached = serializers.ListField(child=serializers.CharField(), help_text="names of pictures and sounds that left")
 
 
 class SentOut(serializers.Serializer[Any]):

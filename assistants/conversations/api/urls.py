@@ -1,6 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from assistants.conversations.api.attachments import AttachmentViewSet
 from assistants.conversations.api.branches import ContinueView, MessageDetailViewSet
 from assistants.conversations.api.moving import ExportAllView, ExportOneView, ImportView, ImportViewSet
 from assistants.conversations.api.organising import ConversationFolderViewSet, NewDraftView, TagViewSet
@@ -11,6 +12,7 @@ from assistants.conversations.api.views import ConversationViewSet, MessageViewS
 router = SimpleRouter(use_regex_path=False)
 router.register("conversations", ConversationViewSet, basename="conversation")
 router.register("messages", MessageDetailViewSet, basename="api-message")
+router.register("attachments", AttachmentViewSet, basename="attachment")
 router.register("conversation-folders", ConversationFolderViewSet, basename="conversation-folder")
 router.register("tags", TagViewSet, basename="tag")
 router.register("readings", ReadingViewSet, basename="reading")

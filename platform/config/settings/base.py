@@ -148,6 +148,9 @@ FILE_UPLOAD_TEMP_DIR = environment.text("CLOISON_UPLOAD_TEMP_DIR") or None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes, beside files
 CLOISON_MAX_UPLOAD = int(environment.number("CLOISON_MAX_UPLOAD", 50 * 1024 * 1024))  # bytes
 CLOISON_MAX_IMPORT = int(environment.number("CLOISON_MAX_IMPORT", 200 * 1024 * 1024))  # bytes of a file of conversations
+CLOISON_MAX_ATTACHED_IMAGE = int(environment.number("CLOISON_MAX_ATTACHED_IMAGE", 20 * 1024 * 1024))  # bytes of each
+CLOISON_MAX_ATTACHED_FILE = int(environment.number("CLOISON_MAX_ATTACHED_FILE", 25 * 1024 * 1024))
+CLOISON_MAX_ATTACHED_AUDIO = int(environment.number("CLOISON_MAX_ATTACHED_AUDIO", 25 * 1024 * 1024))
 CLOISON_WEIGHTS_DIR = environment.text("CLOISON_WEIGHTS_DIR", str(DATA_DIR / "weights"))
 
 AUTH_USER_MODEL = "accounts.User"

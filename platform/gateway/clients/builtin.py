@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -48,7 +48,7 @@ class BuiltinClient:
         spoken = request.language or languages.of_question(question, _default(request))
         # Words of each passage are stemmed: tens of milliseconds that other streams of this loop must not wait for.
         found = await asyncio.to_thread(_select, question, request, spoken, self.similarity(spoken))
-        text = _compose(found, spoken, bool(request.passages))
+        text = _compose(found, spoken, bool(request.passages), {each.number: each.title for each in request.passages})
         if request.so_far:
             # Its own words end where they ended before. What another model began it cannot go on with: it quotes beside it.
             text = text[len(request.so_far) :] if text.startswith(request.so_far) else f"\n\n{text}"
@@ -70,10 +70,14 @@ def _select(question: str, request: ChatRequest, spoken: str, similarity: Simila
     return best_sentences(question, request.passages, language=spoken, similarity=similarity)
 
 
-def _compose(found: list[Found], spoken: str, had_passages: bool) -> str:
+def _compose(found: list[Found], spoken: str, had_passages: bool, titles: Mapping[int, str]) -> str:
+    """What has a negative number, an attached file, is named instead."""
     say = TEXTS.get(spoken, TEXTS["en"])
     if found:
         quotes = [say["quote"].format(text=each.sentence.quotable, number=each.number) for each in found]
+        for number, title in titles.items():
+            if number < 0:
+                quotes = [quote.replace(f"[{number}]", f"({title})") for quote in quotes]
         parts = [say["one"], *quotes]
     else:
         parts = [say["none" if had_passages else "nothing"]]

@@ -17,6 +17,7 @@ REASONS: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+SOUNDS = {"audio/mpeg": "mp3", "audio/wav": "wav", "audio/ogg": "ogg", "audio/flac": "flac", "audio/mp4": "m4a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,14 @@ def message(given: ChatMessage) -> dict[str, Any]:
     """A message as this wire spells it."""
     if given.role == "tool":
         return {"role": "tool", "tool_call_id": given.tool_call_id, "content": given.content}
-    if given.images:
+    if given.images or given.audio:
         parts: list[dict[str, Any]] = [{"type": "text", "text": given.content}] if given.content else []
         for image in given.images:
             url = f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
             parts.append({"type": "image_url", "image_url": {"url": url}})
+        for sound in given.audio:
+            heard = {"data": base64.b64encode(sound.data).decode(), "format": SOUNDS.get(sound.media_type, "wav")}
+            parts.append({"type": "input_audio", "input_audio": heard})
         return {"role": given.role, "content": parts}
     said: dict[str, Any] = {"role": given.role, "content": given.content}
     if given.tool_calls:

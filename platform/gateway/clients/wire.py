@@ -479,7 +479,7 @@ class Tries:
 
 def asked(messages: tuple[ChatMessage, ...]) -> int:
     """About how many tokens the messages are."""
-    return sum(tokens.estimate(m.content) + tokens.PER_MESSAGE + IMAGE_TOKENS * len(m.images) for m in messages)
+    return sum(tokens.estimate(m.content) + tokens.PER_MESSAGE + IMAGE_TOKENS * (len(m.images) + len(m.audio)) for m in messages)
 
 
 def of_status(status: int, raw: bytes, retry_after: float | None = None) -> ProviderError:

@@ -17,7 +17,8 @@ NAME = "name"
 SIREN = "siren"
 SIRET = "siret"
 VAT = "vat"
-KINDS = (EMAIL, PHONE, CARD, IBAN, NIR, SECRET, VALUE, WORD, NAME, SIREN, SIRET, VAT)
+UNREAD = "unread"  # What has no text: a picture, a sound. Said by `verdict.judge`, of a whole part.
+KINDS = (EMAIL, PHONE, CARD, IBAN, NIR, SECRET, VALUE, WORD, NAME, SIREN, SIRET, VAT, UNREAD)
 
 
 PLACEHOLDER = re.compile(r"ANON_[A-Z]{1,24}[0-9]{0,3}_[0-9]{4}")  # As `pseudonyms` writes them: nobody's data.

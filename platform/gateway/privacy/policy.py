@@ -32,6 +32,7 @@ DEFAULT_WEIGHTS: dict[str, float] = {
     findings.SIREN: 0.8,
     findings.SIRET: 0.8,
     findings.VAT: 0.8,
+    findings.UNREAD: 0.7,
 }
 DEFAULT_OFF = frozenset({findings.SIREN, findings.SIRET, findings.VAT})
 PATTERN_NAME = re.compile(r"[a-z](?:[a-z_]{0,22}[a-z])?")

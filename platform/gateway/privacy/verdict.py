@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from gateway.privacy.detectors import detect
-from gateway.privacy.findings import Finding
+from gateway.privacy.findings import UNREAD, Finding
 from gateway.privacy.policy import DEFAULT, OUTCOMES, Outcome, PrivacyPolicy
 
 CACHED = 4096
@@ -24,6 +24,7 @@ class Part:
 
     name: str
     text: str
+    unread: bool = False  # what it stands for has no text that could be looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def strictest(outcomes: Iterable[Outcome]) -> Outcome:
 
 def judge(parts: Iterable[Part], policy: PrivacyPolicy = DEFAULT, *, before: Outcome = "allow") -> Verdict:
     """`before` is the conversation's outcome so far: it can only become stricter. Raises `PatternTooSlow`."""
-    judged = tuple(PartFindings(part.name, findings_of(part.text, policy)) for part in parts)
+    judged = tuple(PartFindings(part.name, _found(part, policy)) for part in parts)
     score = max((part.score for part in judged), default=0.0)
     reached: dict[str, float] = {}
     for part in judged:
@@ -84,6 +85,13 @@ def judge(parts: Iterable[Part], policy: PrivacyPolicy = DEFAULT, *, before: Out
     reasons = tuple(sorted(reached, key=lambda code: (-reached[code], code)))
     outcome = policy.outcome if reasons else "allow"
     return Verdict(score, strictest((outcome, before)), reasons, judged, policy.version)
+
+
+def _found(part: Part, policy: PrivacyPolicy) -> tuple[Finding, ...]:
+    if part.unread:
+        weight = policy.kind_weights.get(UNREAD)
+        return () if weight is None else (Finding(UNREAD, 0, 0, weight),)
+    return findings_of(part.text, policy)
 
 
 class FindingsCache:
