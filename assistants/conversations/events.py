@@ -109,6 +109,12 @@ class EventWriter:
         for table in (self._logs, self._written, self._flushed):
             table.pop(log.key, None)
 
+    def forget(self, log: RunLog) -> None:
+        """Write nothing more of a run that another process has taken over."""
+        self._dirty.discard(log.key)
+        for table in (self._logs, self._written):
+            table.pop(log.key, None)
+
     async def _write_forever(self) -> None:
         assert self._wake and self._urgent
         while True:
@@ -133,6 +139,9 @@ class EventWriter:
         pipeline = streams.client(retrying=False).pipeline(transaction=False)
         ends: dict[str, int] = {}
         for key in keys:
+            if key not in self._logs:  # Forgotten.
+                self._dirty.discard(key)
+                continue
             log, written = self._logs[key], self._written[key]
             log.seal()
             ends[key] = len(log.entries)
@@ -147,6 +156,8 @@ class EventWriter:
             if isinstance(answer, Exception):
                 raise answer
         for key, end in ends.items():
+            if key not in self._logs:
+                continue
             self._written[key] = end
             if end == len(self._logs[key].entries) and not self._logs[key].pending:
                 self._dirty.discard(key)
@@ -175,6 +186,7 @@ class Follower:
     key: str
     seq: int
     push: Push
+    heard: float = 0.0  # when the last event came, by the loop's clock
 
 
 class Reader:
@@ -186,6 +198,7 @@ class Reader:
         self._wake_id = "0"
         self._stops_id = ""  # Found at the first read: "$" would miss what comes between two reads.
         self._task: asyncio.Task[None] | None = None
+        self._broken = 0.0  # when Redis last did not answer
         self.on_stop: Callable[[str], None] | None = None
 
     def start(self) -> None:
@@ -198,7 +211,7 @@ class Reader:
 
     async def follow(self, key: str, after: int, push: Push) -> Follower:
         """Push what is there after `after` at once, then what comes. Raises `RedisError` where Redis does not answer."""
-        follower = Follower(key, after, push)
+        follower = Follower(key, after, push, asyncio.get_running_loop().time())
         await self._catch_up(follower)
         self._followers[key].add(follower)
         # The blocked read does not know this key yet: an entry in our own wake stream ends it.
@@ -215,12 +228,24 @@ class Reader:
             if not group:
                 del self._followers[follower.key]
 
+    def silent(self, seconds: float) -> dict[str, int]:
+        """Streams of which no follower heard for so long, while Redis answered, with the highest number seen."""
+        now = asyncio.get_running_loop().time()
+        if now - self._broken < seconds:
+            return {}
+        return {
+            key: max(follower.seq for follower in group)
+            for key, group in self._followers.items()
+            if all(now - follower.heard >= seconds for follower in group)
+        }
+
     async def _catch_up(self, follower: Follower) -> None:
         while entries := await streams.entries(follower.key, follower.seq, READ_COUNT):
             self._deliver(follower, entries)
 
     @staticmethod
     def _deliver(follower: Follower, entries: list[streams.Entry]) -> None:
+        follower.heard = asyncio.get_running_loop().time()
         for entry_id, fields in entries:
             seq = streams.number_of(entry_id)
             if seq > follower.seq:
@@ -233,6 +258,7 @@ class Reader:
                 await self._read()
             except (RedisError, OSError) as error:
                 logger.warning("run events cannot be read", extra={"error": type(error).__name__})
+                self._broken = asyncio.get_running_loop().time()
                 await asyncio.sleep(0.5)
 
     async def _read(self) -> None:
