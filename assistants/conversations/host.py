@@ -73,7 +73,7 @@ class RunHost:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:64]
         self.writer = EventWriter()
-        self.reader = Reader()
+        self.reader = Reader(self.writer)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: dict[str, Progress] = {}
         self._tasks: set[asyncio.Task[None]] = set()
