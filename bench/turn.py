@@ -78,10 +78,12 @@ class Target:
         )
 
     def ask(self, plan: load.Plan, concurrency: int, requests: int, ramp: float = 0.0) -> dict[str, Any]:
-        before = self.process.cpu()
+        before = self.process.cpu_by_part()
         figures, _ = uvloop.run(load.run(plan, concurrency, requests, 0.0, ramp))
         time.sleep(0.5)
-        figures["cpu_us_token"] = (self.process.cpu() - before) * 1e6 / max(figures["tokens"], 1)
+        after, tokens = self.process.cpu_by_part(), max(figures["tokens"], 1)
+        figures["parts"] = {part: max(0.0, after[part] - before[part]) * 1e6 / tokens for part in after}
+        figures["cpu_us_token"] = sum(figures["parts"].values())
         figures["core_use"] = figures["cpu_us_token"] * figures["tokens"] / 1e6 / figures["wall_s"]
         return figures
 
@@ -165,8 +167,10 @@ def under_load(target: Target, streams: int) -> dict[str, float]:
     got = target.ask(target.plan(directive(200, 150), 150, 60), streams, streams, ramp=0.5)
     cpu, cpu_short = (figures["cpu_us_token"] * figures["tokens"] for figures in (got, short))
     each = (cpu - cpu_short) / max(got["tokens"] - short["tokens"], 1)
+    parts = {f"load_{part}_us_token": got["parts"][part] for part in ("web", "redis", "postgres")}
     return {
         "load_cpu_us_token": got["cpu_us_token"],
+        **parts,
         "further_token_us": each,
         "turn_cpu_ms": (cpu_short / streams - 10 * each) / 1e3,
         "load_delay_p50_ms": got["token_delay_ms"]["p50"],
