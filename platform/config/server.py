@@ -17,6 +17,7 @@ from daphne.server import Server, reactor  # Installs the asyncio reactor: impor
 from daphne.ws_protocol import WebSocketProtocol
 from django.conf import settings
 from twisted.internet.error import ConnectionDone
+from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
 from core.errors import problem
@@ -123,6 +124,18 @@ class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
         """A handshake that is refused is an answer like any other, headers included."""
         headers = [*(responseHeaders or []), *REFUSAL.items(), ("Content-Length", "0"), ("Connection", "close")]
         super().sendHttpErrorResponse(code, reason, headers)
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: N802 (Autobahn's name)
+        """Give the kernel a frame at once where nothing waits before it: by way of the reactor each costs twice as much."""
+        transport = self.transport
+        idle = isinstance(transport, Connection) and transport.connected and not transport.disconnecting
+        if idle and not (sync or chopsize or self.send_queue or transport.dataBuffer or transport._tempDataBuffer):
+            sent = transport.writeSomeData(data)
+            if isinstance(sent, int):  # Otherwise the connection is lost, which the reactor finds, too.
+                data = data[sent:]
+            if not data:
+                return
+        super().sendData(data, sync, chopsize)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803 (Autobahn's names)
         if len(payload) > LARGEST_FRAME:
