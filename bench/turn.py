@@ -2,7 +2,8 @@
 
 Cloison's turn signs the person in, checks rights, stores both messages, retrieves, streams through resumable events
 and counts usage; the relay does nothing but pass tokens on. Both get the same simulated provider and the same load
-client on core 0, and core 1 to themselves (web, worker, beat, PostgreSQL and Redis together on Cloison's side).
+client on core 0, and core 1 to themselves (web, worker, beat, PostgreSQL and Redis together on Cloison's side; web,
+PostgreSQL and Redis are counted).
 
     ttft   one turn at a time: what is added to the provider's own time to the first token
     load   --load-streams streams at 50 tokens a second: processor time a token of the whole server, all of the turn
@@ -62,6 +63,8 @@ class Target:
     headers: dict[str, str] = field(default_factory=dict)
     path: Callable[[], str] | None = None
     hold_from: int = 100
+    counted: tuple[str, ...] = ()
+    """the parts of the process tree whose processor time counts; empty: all"""
 
     def plan(self, directive: str, expect: int, timeout: float) -> load.Plan:
         return load.Plan(
@@ -78,10 +81,12 @@ class Target:
         )
 
     def ask(self, plan: load.Plan, concurrency: int, requests: int, ramp: float = 0.0) -> dict[str, Any]:
-        before = self.process.cpu()
+        before = self.process.cpu_by_part()
         figures, _ = uvloop.run(load.run(plan, concurrency, requests, 0.0, ramp))
         time.sleep(0.5)
-        figures["cpu_us_token"] = (self.process.cpu() - before) * 1e6 / max(figures["tokens"], 1)
+        after, tokens = self.process.cpu_by_part(), max(figures["tokens"], 1)
+        figures["parts"] = {part: max(0.0, after[part] - before[part]) * 1e6 / tokens for part in after}
+        figures["cpu_us_token"] = sum(figures["parts"][part] for part in self.counted or after)
         figures["core_use"] = figures["cpu_us_token"] * figures["tokens"] / 1e6 / figures["wall_s"]
         return figures
 
@@ -165,9 +170,13 @@ def under_load(target: Target, streams: int) -> dict[str, float]:
     got = target.ask(target.plan(directive(200, 150), 150, 60), streams, streams, ramp=0.5)
     cpu, cpu_short = (figures["cpu_us_token"] * figures["tokens"] for figures in (got, short))
     each = (cpu - cpu_short) / max(got["tokens"] - short["tokens"], 1)
+    web, web_short = (figures["parts"]["web"] * figures["tokens"] for figures in (got, short))
+    parts = {f"load_{part}_us_token": got["parts"][part] for part in ("web", "redis", "postgres")}
     return {
         "load_cpu_us_token": got["cpu_us_token"],
+        **parts,
         "further_token_us": each,
+        "further_token_web_us": (web - web_short) / max(got["tokens"] - short["tokens"], 1),
         "turn_cpu_ms": (cpu_short / streams - 10 * each) / 1e3,
         "load_delay_p50_ms": got["token_delay_ms"]["p50"],
         "load_delay_p95_ms": got["token_delay_ms"]["p95"],
@@ -246,6 +255,7 @@ def start_cloison(folder: Path, provider: str, port: int) -> Target:
         body='{"type":"message.send","content":"%s"}',
         end=b'"type":"run.completed"',
         failed=(b'"type":"run.failed"', b'"type":"run.interrupted"', b'"type":"error"'),
+        counted=("web", "redis", "postgres"),  # The worker, the scheduler and the errands have no part in a turn.
     )
     visitor = Visitor(port)
     try:

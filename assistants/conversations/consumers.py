@@ -35,6 +35,7 @@ UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
 MOST_FOLLOWED = 50  # runs that one socket may follow at once
 TOO_MANY = 4429
+TRY_AGAIN = 1013  # IANA registry: try again later
 UNCOUNTED = frozenset({"ping", "run.stop"})  # What must work just when somebody is over the limit.
 
 
@@ -67,6 +68,9 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             identity = await self._identity(site.schema, headers)
         except PermissionError:
             await self.close(code=FORBIDDEN)
+            return
+        except RedisError:
+            await self.close(code=TRY_AGAIN)
             return
         if identity is None:
             await self.close(code=UNAUTHENTICATED)

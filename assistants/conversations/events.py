@@ -74,6 +74,7 @@ class EventWriter:
         self._urgent: asyncio.Event | None = None
         self._flushed: dict[str, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
+        self.on_written: Callable[[str], None] | None = None  # Redis has more of this stream than before
 
     def start(self) -> None:
         self._wake, self._urgent = asyncio.Event(), asyncio.Event()
@@ -93,6 +94,14 @@ class EventWriter:
         """Take charge of a run's log; `written` entries of it are in Redis already."""
         self._logs[log.key], self._written[log.key] = log, written
 
+    def has(self, key: str) -> bool:
+        """Whether a stream is written here, by this process."""
+        return key in self._logs
+
+    def stored(self, key: str, after: int) -> list[bytes]:
+        """The events of a stream written here, after number `after`, that Redis has."""
+        return self._logs[key].entries[after : self._written[key]]
+
     def touch(self, log: RunLog, urgent: bool = False) -> None:
         """There is something new in `log`; `urgent` does not wait for the tick (everything but a delta)."""
         self._dirty.add(log.key)
@@ -107,6 +116,12 @@ class EventWriter:
         self.touch(log, urgent=True)
         await done.wait()
         for table in (self._logs, self._written, self._flushed):
+            table.pop(log.key, None)
+
+    def forget(self, log: RunLog) -> None:
+        """Write nothing more of a run that another process has taken over."""
+        self._dirty.discard(log.key)
+        for table in (self._logs, self._written):
             table.pop(log.key, None)
 
     async def _write_forever(self) -> None:
@@ -133,6 +148,9 @@ class EventWriter:
         pipeline = streams.client(retrying=False).pipeline(transaction=False)
         ends: dict[str, int] = {}
         for key in keys:
+            if key not in self._logs:  # Forgotten.
+                self._dirty.discard(key)
+                continue
             log, written = self._logs[key], self._written[key]
             log.seal()
             ends[key] = len(log.entries)
@@ -147,7 +165,11 @@ class EventWriter:
             if isinstance(answer, Exception):
                 raise answer
         for key, end in ends.items():
+            if key not in self._logs:
+                continue
             self._written[key] = end
+            if self.on_written:
+                self.on_written(key)
             if end == len(self._logs[key].entries) and not self._logs[key].pending:
                 self._dirty.discard(key)
                 if key in self._flushed:
@@ -175,17 +197,24 @@ class Follower:
     key: str
     seq: int
     push: Push
+    heard: float = 0.0  # when the last event came, by the loop's clock
 
 
 class Reader:
-    """One blocking XREAD for everything that is followed in this process, whatever the number of followers."""
+    """One blocking XREAD for everything that is followed in this process, whatever the number of followers.
 
-    def __init__(self) -> None:
+    What this process writes itself is not read back: its followers get it as soon as Redis has it.
+    """
+
+    def __init__(self, writer: EventWriter) -> None:
+        self._writer = writer
+        writer.on_written = self._deliver_own
         self._followers: dict[str, set[Follower]] = defaultdict(set)
         self._wake_key = f"runs:wake:{uuid.uuid4().hex}"
         self._wake_id = "0"
         self._stops_id = ""  # Found at the first read: "$" would miss what comes between two reads.
         self._task: asyncio.Task[None] | None = None
+        self._broken = 0.0  # when Redis last did not answer
         self.on_stop: Callable[[str], None] | None = None
 
     def start(self) -> None:
@@ -198,7 +227,11 @@ class Reader:
 
     async def follow(self, key: str, after: int, push: Push) -> Follower:
         """Push what is there after `after` at once, then what comes. Raises `RedisError` where Redis does not answer."""
-        follower = Follower(key, after, push)
+        follower = Follower(key, after, push, asyncio.get_running_loop().time())
+        if self._writer.has(key):
+            self._followers[key].add(follower)
+            self._deliver_own(key)
+            return follower
         await self._catch_up(follower)
         self._followers[key].add(follower)
         # The blocked read does not know this key yet: an entry in our own wake stream ends it.
@@ -215,12 +248,30 @@ class Reader:
             if not group:
                 del self._followers[follower.key]
 
+    def silent(self, seconds: float) -> dict[str, int]:
+        """Streams of which no follower heard for so long, while Redis answered, with the highest number seen."""
+        now = asyncio.get_running_loop().time()
+        if now - self._broken < seconds:
+            return {}
+        return {
+            key: max(follower.seq for follower in group)
+            for key, group in self._followers.items()
+            if not self._writer.has(key) and all(now - follower.heard >= seconds for follower in group)
+        }
+
     async def _catch_up(self, follower: Follower) -> None:
         while entries := await streams.entries(follower.key, follower.seq, READ_COUNT):
             self._deliver(follower, entries)
 
+    def _deliver_own(self, key: str) -> None:
+        for follower in list(self._followers.get(key, ())):
+            for event in self._writer.stored(key, follower.seq):
+                follower.seq += 1
+                follower.push(event)
+
     @staticmethod
     def _deliver(follower: Follower, entries: list[streams.Entry]) -> None:
+        follower.heard = asyncio.get_running_loop().time()
         for entry_id, fields in entries:
             seq = streams.number_of(entry_id)
             if seq > follower.seq:
@@ -233,6 +284,7 @@ class Reader:
                 await self._read()
             except (RedisError, OSError) as error:
                 logger.warning("run events cannot be read", extra={"error": type(error).__name__})
+                self._broken = asyncio.get_running_loop().time()
                 await asyncio.sleep(0.5)
 
     async def _read(self) -> None:
@@ -240,6 +292,8 @@ class Reader:
             self._stops_id = await streams.last_id(STOPS)
         wanted: dict[str, str] = {self._wake_key: self._wake_id, STOPS: self._stops_id}
         for key, group in self._followers.items():
+            if self._writer.has(key):
+                continue
             wanted[key] = f"{min(follower.seq for follower in group)}-0"
         answer = await streams.client().xread(wanted, count=READ_COUNT, block=streams.BLOCK_SECONDS * 1000)  # type: ignore[arg-type]
         for raw_key, entries in _pairs(answer):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from accounts.models import User
 from assistants.conversations import events, services
-from assistants.conversations.events import Follower, Push, encode, stream_key
+from assistants.conversations.events import Follower, Push, stream_key
 from assistants.conversations.host import host
 from assistants.conversations.models import Run
+from assistants.conversations.recovery import finished_events
 from core.errors import NotFound
 from isolation import in_thread
 
@@ -29,9 +29,8 @@ async def follow(*, user: User, schema: str, run: uuid.UUID, after: int, push: P
     """Push the run's events after number `after`; None where it is over and everything was pushed. Raises `NotFound`."""
     row = await in_thread(visible_run, user, run)
     if row.is_final:
-        for event in await finished_events(schema, row):
-            if json.loads(event)["seq"] > after:
-                push(event)
+        for event in await finished_events(schema, row, after):
+            push(event)
         return None
     return await host.reader.follow(stream_key(schema, run), after, push)
 
@@ -41,28 +40,12 @@ async def follow_own(schema: str, run: uuid.UUID, push: Push) -> Follower:
     return await host.reader.follow(stream_key(schema, run), 0, push)
 
 
-async def finished_events(schema: str, run: Run) -> list[bytes]:
-    """The events of a run that is over: as they were while Redis has them, later one delta and the final event."""
-    found = await events.stored(stream_key(schema, run.public_id))
-    if found and events.is_final(found[-1]):
-        return found
-    final: dict[str, object] = {"message": str(run.answer.public_id)}
-    if run.status == Run.Status.FAILED:
-        final |= {"code": run.error_code or "internal", "retryable": True}
-    if run.status == Run.Status.COMPLETED:
-        final["grounded"] = run.answer.grounded
-    if not found and run.answer.content:
-        found = [encode(1, "delta", run.public_id, text=run.answer.content)]
-    return [*found, encode(len(found) + 1, f"run.{run.status}", run.public_id, **final)]
-
-
 async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> AsyncGenerator[bytes, None]:
     """The run's events after `after`, ended by the final one. Raises `NotFound` before the first."""
     row = await in_thread(visible_run, user, run)
     if row.is_final:
-        for event in await finished_events(schema, row):
-            if json.loads(event)["seq"] > after:
-                yield event
+        for event in await finished_events(schema, row, after):
+            yield event
         return
     async with aclosing(events.events_of(host.reader, stream_key(schema, run), after)) as found:
         async for event in found:

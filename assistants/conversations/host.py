@@ -6,7 +6,6 @@ It lives in the web process's event loop, or alone in `manage.py runner`. A sock
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import socket
@@ -16,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError
+from redis.exceptions import RedisError
 
-from assistants.conversations import events, services, wakeups
+from assistants.conversations import recovery, services, wakeups
 from assistants.conversations.answers import (
     Answered,
     AnswerService,
@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 2.0  # seconds between two savings of the text so far, each of which renews the lease
 SWEEP_EVERY = 2.0  # seconds
+SILENCE = 5.0  # seconds without an event after which it is looked whether a followed run is over
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class Progress:
     answered: Answered = field(default_factory=lambda: Answered((), None))
     task: asyncio.Task[None] | None = None
     stop_asked: bool = False
+    lost: bool = False  # to another process, which ends it
 
     @property
     def content(self) -> str:
@@ -72,7 +74,7 @@ class RunHost:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:64]
         self.writer = EventWriter()
-        self.reader = Reader()
+        self.reader = Reader(self.writer)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: dict[str, Progress] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,10 +101,16 @@ class RunHost:
     async def stop(self) -> None:
         """The text so far is stored, runs end as interrupted, and nothing is left half-told."""
         self.drain()
-        for task in list(self._tasks):
-            task.cancel()
+        # Only the answers are broken off: a run that is being stored and told ends by itself.
+        for progress in list(self._running.values()):
+            if progress.task:
+                progress.task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
+            _done, late = await asyncio.wait(self._tasks, timeout=5)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=1)
         await self.writer.stop()
         await self.reader.stop()
         await streams.close()
@@ -148,6 +156,11 @@ class RunHost:
                 status, fields = await self._outcome(progress)
             finally:
                 saver.cancel()
+            if progress.lost:
+                logger.warning("run was taken over", extra={"run": str(run.public_id)})
+                self._running.pop(str(run.public_id), None)
+                self.writer.forget(progress.log)
+                return
             await self._finish(progress, status, fields)
             if status == Run.Status.COMPLETED:
                 await TitleService().write(claimed.turn, progress.content, run.conversation)
@@ -188,9 +201,6 @@ class RunHost:
             if progress.stop_asked:
                 return Run.Status.STOPPED, {}
             # The process is going down: what was shown is kept, and the run says so.
-            if not progress.task.done():
-                progress.task.cancel()
-                await asyncio.gather(progress.task, return_exceptions=True)
             return Run.Status.INTERRUPTED, {}
         except AppError as error:
             if error.code == "no_permitted_model" and not progress.routing:
@@ -245,13 +255,17 @@ class RunHost:
             text = progress.content if len(progress.text) != saved else ""
             saved = len(progress.text)
             try:
-                await in_thread(
+                kept = await in_thread(
                     services.keep_run,
                     run_id=progress.run.pk,
                     answer_id=progress.run.answer_id,
                     host=self.name,
                     text=text,
                 )
+                if not kept and progress.task:  # Silent for longer than its lease: another process has ended it.
+                    progress.lost = True
+                    progress.task.cancel()
+                    return
             except DatabaseError:
                 logger.warning("text so far could not be stored; trying again", extra={"run": str(progress.run.public_id)})
 
@@ -260,6 +274,9 @@ class RunHost:
             try:
                 for here, run_id, queued in await in_thread(self._lost):
                     self._spawn(self._run(here, run_id) if queued else self._recover(here, run_id))
+                if silent := self.reader.silent(SILENCE):
+                    for here, run_id, after in await in_thread(recovery.untold, silent):
+                        self._spawn(self._tell_the_end(here, run_id, after))
             except DatabaseError:
                 logger.warning("sweep waits for the database")
             await asyncio.sleep(SWEEP_EVERY)
@@ -273,37 +290,19 @@ class RunHost:
         return found
 
     async def _recover(self, here: Context, run_id: int) -> None:
-        """End a run whose process died: every token that was shown is kept."""
         with context.use(here):
-            run = await in_thread(services.take_over_run, run_id=run_id, host=self.name)
-            if run is None:
-                return
-            log = RunLog(stream_key(here.schema, run.public_id), run.public_id)
-            log.entries = await events.stored(log.key)
-            written = len(log.entries)
-            told = [json.loads(entry) for entry in log.entries]
-            shown = "".join(event["text"] for event in told if event["type"] == "delta")
-            found: list[dict[str, Any]] = next((event["citations"] for event in told if event["type"] == "retrieval"), [])
-            self.writer.open(log, written)
-            if not written and run.answer.content:
-                log.add("run.started", message=str(run.answer.public_id))
-            if not shown and run.answer.content:
-                log.add("delta", text=run.answer.content)
-            text = shown or run.answer.content
-            ended = await in_thread(
-                services.finish_run,
-                run_id=run.pk,
-                answer_id=run.answer_id,
-                host=self.name,
-                status=Run.Status.INTERRUPTED,
-                text=text,
-                citations=tuple(cited_passages(text, found)),
-                routing=run.routing,
-            )
-            if ended:
-                log.add("run.interrupted", message=str(run.answer.public_id))
-            await self.writer.close(log)
-            logger.info("run of a dead process ended", extra={"run": str(run.public_id), "characters": len(text)})
+            await self._repaired(recovery.end_lost_run(self.writer, run_id=run_id, host=self.name))
+
+    async def _tell_the_end(self, here: Context, run_id: int, after: int) -> None:
+        with context.use(here):
+            await self._repaired(recovery.tell_the_end(run_id, after))
+
+    @staticmethod
+    async def _repaired(work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (DatabaseError, RedisError, OSError) as error:
+            logger.warning("a lost run waits for the next sweep", extra={"error": type(error).__name__})
 
 
 host = RunHost()

@@ -200,7 +200,13 @@ def take_over_run(*, run_id: int, host: str) -> Run | None:
     taken = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING, lease_until__lt=timezone.now()).update(
         host=host, lease_until=timezone.now() + LEASE
     )
-    return Run.objects.select_related("answer").get(pk=run_id) if taken else None
+    return Run.objects.select_related("answer__continues", "question", "conversation", "owner").get(pk=run_id) if taken else None
+
+
+def asked_of(run: Run) -> list[str]:
+    """The texts that a run's model was asked with, without passages and attachments."""
+    earlier = tree.branch_before(run.question, HISTORY)
+    return [run.question.content, *(message.content for message in earlier)]
 
 
 def keep_run(*, run_id: int, answer_id: int, host: str, text: str) -> bool:
@@ -225,7 +231,10 @@ def finish_run(
     usage: dict[str, Any] | None = None,
     error_code: str = "",
 ) -> bool:
-    """Store the answer and end the run, once. False: it was ended, or taken over, before."""
+    """Store the answer and end the run, once. False: it was taken over, or ended by somebody else, before.
+
+    Safe to repeat for its host: a commit whose answer was lost is not mistaken for another's.
+    """
     ended = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).update(
         status=status,
         finished_at=timezone.now(),
@@ -236,7 +245,7 @@ def finish_run(
     )
     if ended:
         Message.objects.filter(pk=answer_id).update(content=text, citations=list(citations), grounded=grounded)
-    return bool(ended)
+    return bool(ended) or Run.objects.filter(pk=run_id, host=host, status=status).exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +266,15 @@ def lost_runs() -> list[LostRun]:
         LostRun(run.pk, run.owner, run.status == Run.Status.QUEUED)
         for run in (queued | orphaned).select_related("owner").order_by("pk")[:100]
     ]
+
+
+def ended_runs(public_ids: list[uuid.UUID]) -> list[Run]:
+    """Those of the runs that are over, with their owners. Runs under `context.service`."""
+    return list(Run.objects.filter(public_id__in=public_ids, finished_at__isnull=False).select_related("owner"))
+
+
+def ended_run(run_id: int) -> Run | None:
+    return Run.objects.select_related("answer").filter(pk=run_id, finished_at__isnull=False).first()
 
 
 def stop_queued_run(*, run: Run) -> bool:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+PARTS = {"manage.py serve": "web", "manage.py worker": "worker", "redis-server": "redis", "postgres": "postgres"}
+
 
 @dataclass(slots=True)
 class Usage:
@@ -103,14 +105,19 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of CPU used by the tree since its start; the kernel counts them in hundredths."""
-        total = 0.0
+        return sum(self.cpu_by_part().values())
+
+    def cpu_by_part(self) -> dict[str, float]:
+        """The same by what the processes are: web, worker, redis, postgres, other."""
+        parts: dict[str, float] = dict.fromkeys((*PARTS.values(), "other"), 0.0)
         for process in self.tree():
             try:
-                times = process.cpu_times()
+                times, line = process.cpu_times(), " ".join(process.cmdline())
             except psutil.NoSuchProcess:
                 continue
-            total += times.user + times.system
-        return total
+            part = next((part for word, part in PARTS.items() if word in line), "other")
+            parts[part] += times.user + times.system
+        return parts
 
     def stop(self, patience: float = 15.0) -> None:
         if self.popen is None or self.popen.poll() is not None:

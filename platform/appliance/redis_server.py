@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from appliance.errors import CannotStart
 from appliance.keys import KeyFile
@@ -65,7 +67,9 @@ class Redis:
         self._wait(log)
 
     def _client(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self.socket), password=self.keys["REDIS_PASSWORD"])
+        # Without the client's own retries: a server that is gone is told at once, and `start` asks again by itself.
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis(unix_socket_path=str(self.socket), password=self.keys["REDIS_PASSWORD"], retry=retry)
 
     def _end_leftover(self) -> None:
         """A server that outlived a killed supervisor is asked to save and stop."""

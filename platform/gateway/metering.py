@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
+from django.utils import timezone
 
 from core import metrics
 from core.ids import uuid7
@@ -22,6 +24,7 @@ from gateway.budgets import Call, Reservation
 from gateway.models import UsageRecord
 from gateway.types import ChatEvent, ChatRequest, Finish, ModelInfo, Rerouted, TextDelta, Usage
 from isolation import context, in_thread
+from isolation.context import PUBLIC
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +168,20 @@ class Meter:
             return
         if made:
             _count(record)
+
+
+async def record_lost(caller: Caller, *, model: str, route: str, asked: int, written: int, since: datetime) -> None:
+    """Record and settle a call whose process died, as stopped: `asked` tokens, `written` characters. Once, as any call."""
+    from gateway import catalogue
+
+    assert caller.run
+    offered = await in_thread(catalogue.available)
+    known = next((row for row in (*offered, catalogue.BUILTIN_MODEL) if row.id == model), None)
+    info = known or ModelInfo(model, model, model.partition("/")[0], "cloud", 0)
+    call = Call(id=caller.run, user=caller.user, groups=caller.groups, api_key=caller.api_key)
+    begun = time.perf_counter() - (timezone.now() - since).total_seconds()
+    meter = Meter(info, route, caller, Reservation(call, (PUBLIC,)), asked, begun=begun, written=written)
+    await meter.close()
 
 
 def _count(record: UsageRecord) -> None:

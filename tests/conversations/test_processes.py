@@ -65,7 +65,9 @@ async def test_another_process_follows_and_stops_a_run(live: Live, second: Live,
     assert answer["content"] == text_of(events) != ""
 
 
-async def test_a_killed_processs_run_ends_and_keeps_every_shown_character(live: Live, second: Live, acme: House) -> None:
+async def test_a_killed_processs_run_ends_paid_and_keeps_every_shown_character(
+    live: Live, second: Live, acme: House, owner: psycopg.Connection
+) -> None:
     member = acme.person("member")
     async with client(second, member) as there:
         started = await ask(there, "Bonjour")
@@ -85,6 +87,53 @@ async def test_a_killed_processs_run_ends_and_keeps_every_shown_character(live: 
     assert seconds <= 15
     assert answer["content"] == text_of(events) != ""
     assert again == events
+    paid = owner.execute(f"SELECT run::text, outcome, estimated FROM {acme.schema}.gateway_usagerecord").fetchall()
+    assert paid == [(run, "stopped", True)]
+
+
+@pytest.mark.faults
+async def test_an_end_that_a_dying_process_stored_and_did_not_tell_is_told(live: Live, acme: House) -> None:
+    from asgiref.sync import sync_to_async
+    from django.db import connections
+
+    from assistants.conversations import services
+    from assistants.conversations.events import encode, stream_key
+    from core import streams
+
+    member = acme.person("member")
+
+    def start() -> services.Started:
+        try:
+            with member.acting():
+                started = services.start_run(owner=member.user, conversation=None, content="Bonjour")
+                assert services.claim_run(run_id=started.run.pk, host="dead")
+                return started
+        finally:
+            connections.close_all()
+
+    def finish(run: int, answer: int) -> None:
+        try:
+            with member.acting():
+                told = {"host": "dead", "status": "completed", "text": "Un, deux, trois."}
+                assert services.finish_run(run_id=run, answer_id=answer, **told)
+                assert services.finish_run(run_id=run, answer_id=answer, **told)  # A commit whose answer was lost.
+                assert not services.finish_run(run_id=run, answer_id=answer, **(told | {"host": "other"}))
+        finally:
+            connections.close_all()
+
+    started = await sync_to_async(start, thread_sensitive=False)()
+    run = started.run.public_id
+    async with client(live, member) as http:
+        waiting = asyncio.create_task(sse(http, f"/api/v1/runs/{run}/events/"))
+        await asyncio.sleep(0.5)
+        await streams.command("XADD", stream_key(acme.schema, run), "1-0", "e", encode(1, "delta", run, text="Un, "))
+        await sync_to_async(finish, thread_sensitive=False)(started.run.pk, started.answer.pk)
+        async with asyncio.timeout(15):
+            events = await waiting
+
+    assert [event["seq"] for event in events] == [1, 2, 3]
+    assert text_of(events) == "Un, deux, trois."
+    assert events[-1]["type"] == "run.completed"
 
 
 async def test_sigterm_lets_runs_be_told_whole_and_closes_sockets_with_1012(live: Live, second: Live, acme: House) -> None:

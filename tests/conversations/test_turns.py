@@ -88,8 +88,10 @@ async def test_a_finished_run_replays_without_redis_as_one_delta(live: Live, acm
         events = await sse(http, f"/api/v1/runs/{run}/events/")
         await streams.client().delete(f"run:{acme.schema}:{run}")
         later = await sse(http, f"/api/v1/runs/{run}/events/")
+        resumed = await sse(http, f"/api/v1/runs/{run}/events/", after=99)
 
     assert [event["type"] for event in later] == ["delta", "run.completed"]
+    assert [(event["seq"], event["type"]) for event in resumed] == [(100, "run.completed")]  # Who waits is let go.
     assert text_of(later) == text_of(events)
 
 
