@@ -58,7 +58,7 @@ def fill(link: Any, schema: str, messages: int, words: list[str], dice: random.R
             owner = HEAVY if number % 5 == 0 else (LIGHT if number % 5 == 1 and number < light // 2 else rest[number % len(rest)])
             [(conversation,)] = link.execute(
                 "INSERT INTO conversations_conversation (public_id, title, created_at, active_at, owner_id, privacy_outcome,"
-                " vault) VALUES (uuidv7(), %s, now(), now(), %s, 'allow', '{}') RETURNING id",
+                " vault, model) VALUES (uuidv7(), %s, now(), now(), %s, 'allow', '{}', '') RETURNING id",
                 (" ".join(next(made)[:6]), owner),
             ).fetchall()
         block = [next(made) for _ in range(10)]

@@ -113,8 +113,8 @@ def fill(schema: str, link: Any) -> None:
     """Two hundred conversations of fifty messages, for two people."""
     link.execute(f"SET search_path = {schema}, public")
     link.execute(
-        "INSERT INTO conversations_conversation (public_id, title, created_at, active_at, owner_id, privacy_outcome, vault)"
-        " SELECT uuidv7(), 'about ' || n, now(), now(), 3 + n % 2, 'allow', '{}' FROM generate_series(1, 200) n"
+        "INSERT INTO conversations_conversation (public_id, title, created_at, active_at, owner_id, privacy_outcome, vault,"
+        " model) SELECT uuidv7(), 'about ' || n, now(), now(), 3 + n % 2, 'allow', '{}', '' FROM generate_series(1, 200) n"
     )
     link.execute(
         "INSERT INTO conversations_message (public_id, role, content, citations, created_at, conversation_id, owner_id)"
