@@ -35,7 +35,7 @@ class Attachment(models.Model):
         FILE = "file"
 
     public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
-    # The conversation's and the message's, which the database makes sure of (migration 0031).
+    # The conversation's and the message's, which the database makes sure of (migration 0017).
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     conversation = models.ForeignKey("Conversation", on_delete=models.CASCADE, null=True, related_name="+")
     message = models.ForeignKey("Message", on_delete=models.CASCADE, null=True, related_name="attachments")

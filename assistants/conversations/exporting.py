@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from django.core.files.storage import default_storage
 from django.db.models import Prefetch
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -17,11 +19,16 @@ from django.utils.translation import gettext as _
 import audit
 from accounts.models import User
 from assistants.conversations.active import branch_of, leaf_of
+from assistants.conversations.attached import Attachment
 from assistants.conversations.importing.ours import FORMAT, VERSION
 from assistants.conversations.models import Conversation, Feedback, Message
 from assistants.conversations.rendering import MARKER
 
+logger = logging.getLogger(__name__)
+
 Format = Literal["json", "md"]
+FILES = "files/"
+BLOCK = 1 << 20  # bytes
 TOGETHER = 20  # conversations that are in memory at once
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff<>:"/\\|?*]+')
 CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
@@ -66,7 +73,8 @@ class Archive:
         self._zip: zipfile.ZipFile | None = None
         self._entry: Any = None
         self._names: dict[str, int] = {}
-        self._ended = False
+        self._files: dict[str, str] = {}  # hash → where it is stored; they follow the texts
+        self._texts_told = self._ended = False
 
     def part(self) -> bytes | None:
         """The next bytes; None behind the last."""
@@ -77,6 +85,16 @@ class Archive:
             if self._form == "json":
                 self._entry = self._open("conversations.json")
                 self._entry.write(_head())
+        if self._texts_told:
+            self._add_file(*self._files.popitem())
+        else:
+            self._add_texts()
+        if self._texts_told and not self._files:
+            self.close()
+        return self._buffer.take()
+
+    def _add_texts(self) -> None:
+        """The next few conversations."""
         rows = list(
             Conversation.objects.visible_to(self._user)
             .listed()
@@ -89,10 +107,11 @@ class Archive:
             self._add(row, messages, first=not self._after)
             self._after = row.pk
         if len(rows) < TOGETHER:
+            self._texts_told = True
             if self._entry:
                 self._entry.write(b"\n]}\n")
-            self.close()
-        return self._buffer.take()
+                self._entry.close()
+                self._entry = None
 
     def close(self) -> None:
         """Nothing more will be asked for. Harmless when repeated."""
@@ -102,6 +121,17 @@ class Archive:
         if self._zip:
             self._zip.close()
 
+    def _add_file(self, digest: str, path: str) -> None:
+        """One attached file, a block at a time. One that storage has lost is left out: its hash in the texts says so."""
+        try:
+            file = default_storage.open(path)
+        except FileNotFoundError:
+            logger.warning("an attachment is not in storage", extra={"sha256": digest})
+            return
+        with file, self._open(f"{FILES}{digest}") as entry:
+            while block := file.read(BLOCK):
+                entry.write(block)
+
     def _open(self, name: str) -> Any:
         assert self._zip
         info = zipfile.ZipInfo(name, SAME_TIME)
@@ -109,6 +139,7 @@ class Archive:
         return self._zip.open(info, "w", force_zip64=True)
 
     def _add(self, row: Conversation, messages: Sequence[Message], *, first: bool) -> None:
+        self._files |= {each.sha256: each.path for message in messages for each in message.attachments.all()}
         if self._entry:
             self._entry.write(b"" if first else b",\n")
             self._entry.write(_json(as_json(row, messages)))
@@ -139,11 +170,12 @@ class _Tape(io.RawIOBase):
 
 
 def _with_messages(rows: Sequence[Conversation]) -> Iterator[tuple[Conversation, list[Message]]]:
-    """Each conversation with all of its messages by key. Two queries."""
+    """Each conversation with all of its messages by key. Three queries."""
     found: dict[int, list[Message]] = {row.pk: [] for row in rows}
     if rows:
         thoughts = Prefetch("feedback", Feedback.objects.filter(owner_id=rows[0].owner_id))
-        messages = Message.objects.filter(conversation__in=found).select_related("run").prefetch_related(thoughts)
+        attached = Prefetch("attachments", Attachment.objects.filter(owner_id=rows[0].owner_id).defer("text"))
+        messages = Message.objects.filter(conversation__in=found).select_related("run").prefetch_related(thoughts, attached)
         for message in messages.order_by("pk"):
             found[message.conversation_id].append(message)
     for row in rows:
@@ -192,7 +224,19 @@ def _message(message: Message, ids: Mapping[int, str]) -> dict[str, Any]:
         "continues": ids.get(message.continues_id or 0),
         "beside": ids.get(message.beside_id or 0),
         "feedback": next(({"rating": f.rating, "reason": f.reason, "comment": f.comment} for f in message.feedback.all()), None),
-        "attachments": [],
+        "attachments": [_attachment(each) for each in message.attachments.all()],
+    }
+
+
+def _attachment(row: Attachment) -> dict[str, Any]:
+    """What is told of a file; its bytes lie in an archive under `FILES`, by their hash."""
+    return {
+        "id": str(row.public_id),
+        "kind": row.kind,
+        "name": row.name,
+        "content_type": row.content_type,
+        "size": row.size,
+        "sha256": row.sha256,
     }
 
 

@@ -16,7 +16,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from assistants.conversations.importing import services as importing
-from assistants.conversations.models import Conversation, Import, Message
+from assistants.conversations.models import Attachment, Conversation, Import, Message
 from isolation import context
 from tests import canary
 from tests.conversations.test_api import talk
@@ -564,10 +564,33 @@ def test_an_import_goes_on_as_a_conversation(acme: House) -> None:
         assert question.parent is not None and question.parent.role == "assistant"
 
 
+@pytest.mark.parametrize("form", ["json", "md"])
+def test_attached_files_go_along(acme: House, form: str) -> None:
+    member = acme.person("member")
+    content = f"Otters of {acme.canary}\n".encode() * 50
+    attached = member.api.post("/api/v1/attachments/", {"file": SimpleUploadedFile("otters.txt", content)}).json()
+    conversation = member.api.post("/api/v1/conversations/", {}, content_type="application/json").json()["id"]
+    body = {"content": "What is in it?", "attachments": [attached["id"]]}
+    path = f"/api/v1/conversations/{conversation}/messages/"
+    assert member.api.post(path, body, content_type="application/json").status_code == 202
+    with member.acting():
+        row = Attachment.objects.get()
+
+    found = unpacked(export(member, form=form))
+
+    assert found[f"files/{row.sha256}"] == content
+    if form == "json":
+        told = json.loads(found["conversations.json"])["conversations"][0]["messages"][0]["attachments"]
+        assert [(each["name"], each["sha256"], each["size"]) for each in told] == [("otters.txt", row.sha256, len(content))]
+        again = upload(acme.person("member2"), export(member), "export.zip").json()
+        assert [each["reason"] for each in again["skipped"]] == ["attachments"]
+
+
 def test_exports_take_few_queries(acme: House, django_assert_num_queries: Any) -> None:
     member = acme.person("member")
     conversation = talk(member, 60)
     member.api.get("/api/v1/me/")  # Signs in, in another thread.
 
-    with django_assert_num_queries(4):  # The conversation; its messages with runs; thoughts of them; the audit event.
+    # The conversation; its messages with runs; thoughts of them; what is attached; the audit event.
+    with django_assert_num_queries(5):
         member.api.get(f"/api/v1/conversations/{conversation.public_id}/export/?format=md")
