@@ -14,13 +14,15 @@ import psycopg
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from celery import current_app
+from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, connections
+from django.db import connections
 from django.test import Client
 
 from assistants.conversations.models import Conversation
 from config import access
 from isolation import context, in_thread, tasks
+from isolation.pool import clean
 from tests.isolation.streaming_urls import shared
 from tests.people import Actor, House
 
@@ -232,25 +234,19 @@ def test_case_24_no_page_of_the_operator_opens_a_tenants_content(acme: House, ow
 
 def test_a_connection_that_comes_back_is_wiped(acme: House) -> None:
     """As by DISCARD ALL, but for plans: whatever one request leaves on a connection, the next does not find."""
-    left = "SELECT current_user, current_setting('search_path'), current_setting('app.ctx', true), count(*) FROM pg_locks"
-    left += " WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
-    with acme.person("member").acting(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        (process,) = cursor.fetchone()
-        cursor.execute("PREPARE mine AS SELECT 1")
-        cursor.execute("DECLARE held CURSOR WITH HOLD FOR SELECT 1")
-        cursor.execute("LISTEN something")
-        cursor.execute("SELECT pg_advisory_lock(7), set_config('statement_timeout', '1234', false)")
-    connections.close_all()
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True, prepare_threshold=None) as link:
+        link.execute(f"SET ROLE {acme.schema}")
+        link.execute(f"SET search_path = {acme.schema}; SET app.ctx = 'somebody'; SET statement_timeout = 1234")
+        link.execute("PREPARE mine AS SELECT 1")
+        link.execute("DECLARE held CURSOR WITH HOLD FOR SELECT 1")
+        link.execute("LISTEN something; SELECT pg_advisory_lock(7)")
 
-    pool = connections["default"].pool
-    taken = [pool.getconn(5) for _ in range(pool.get_stats()["pool_size"])]
-    try:
-        (raw,) = [each for each in taken if each.info.backend_pid == process]
-        assert raw.execute(left).fetchone() == ("cloison_app", '"$user", public', "", 0)
-        assert raw.execute("SELECT current_setting('statement_timeout')").fetchone() == ("30s",)
+        clean(link)
+
+        left = "SELECT current_user, current_setting('search_path'), coalesce(current_setting('app.ctx', true), ''), count(*)"
+        left += " FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        assert link.execute(left).fetchone() == ("cloison_app", '"$user", public', "", 0)
+        assert link.execute("SHOW statement_timeout").fetchone() == ("30s",)
         for kept in ("pg_prepared_statements", "pg_cursors", "pg_listening_channels()"):
-            assert raw.execute(f"SELECT count(*) FROM {kept}").fetchone() == (0,), kept
-    finally:
-        for each in taken:
-            pool.putconn(each)
+            assert link.execute(f"SELECT count(*) FROM {kept}").fetchone() == (0,), kept
+    assert settings.DATABASES["default"]["OPTIONS"]["pool"]["reset"] is clean
