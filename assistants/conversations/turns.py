@@ -188,7 +188,7 @@ def _models(request: dict[str, Any]) -> list[str | None]:
     if not models:
         return [None]
     if not 2 <= len(models) <= MOST_MODELS or len(set(models)) != len(models):
-        raise NoAnswers(f"models names two to {MOST_MODELS} different models.", field="models")
+        raise NoAnswers(f"Name at least two different models, and {MOST_MODELS} at most.", field="models")
     return list(models)
 
 
