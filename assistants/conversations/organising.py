@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -15,8 +15,8 @@ from assistants.conversations.models import Conversation, ConversationQuerySet
 from assistants.conversations.organised import LONGEST_NAME, ConversationFolder, ConversationTag, Tag
 from core.errors import AppError, Conflict, NotFound
 
-MOST_FOLDERS = 200
 MOST_TAGS = 500
+MOST: dict[type[models.Model], int] = {ConversationFolder: 200, Tag: MOST_TAGS}
 MOST_TAGS_EACH = 20  # on one conversation
 Named = TypeVar("Named", ConversationFolder, Tag)
 
@@ -49,18 +49,9 @@ def clean_name(name: str) -> str:
     return found
 
 
-def create_folder(*, owner: User, name: str) -> ConversationFolder:
-    """Raises `NameMissing`, `NameTaken` or `TooMany`."""
-    return _create(ConversationFolder, owner, name, MOST_FOLDERS)
-
-
-def create_tag(*, owner: User, name: str) -> Tag:
-    """Raises `NameMissing`, `NameTaken` or `TooMany`."""
-    return _create(Tag, owner, name, MOST_TAGS)
-
-
-def _create(kind: type[Named], owner: User, name: str, most: int) -> Named:
-    cleaned = clean_name(name)
+def create(kind: type[Named], *, owner: User, name: str) -> Named:
+    """A folder or tag. Raises `NameMissing`, `NameTaken` or `TooMany`."""
+    cleaned, most = clean_name(name), MOST[kind]
     if kind.objects.filter(owner=owner).count() >= most:
         raise TooMany(limit=most)
     try:
@@ -82,15 +73,9 @@ def rename(thing: Named, name: str) -> Named:
 
 
 @transaction.atomic
-def delete_folder(folder: ConversationFolder) -> None:
-    """The folder goes; its conversations stay, in no folder."""
-    folder.delete()
-
-
-@transaction.atomic
-def delete_tag(tag: Tag) -> None:
-    """The tag goes from all conversations, which stay."""
-    tag.delete()
+def remove(thing: Named) -> None:
+    """The folder or tag goes; its conversations stay, in no folder and without it."""
+    thing.delete()
 
 
 @transaction.atomic
@@ -145,14 +130,14 @@ def tags_named(*, owner: User, names: Iterable[str]) -> list[Tag]:
     if len(wanted) > MOST_TAGS_EACH:
         raise TooMany(field="tags", limit=MOST_TAGS_EACH)
     known = {tag.name.lower(): tag for tag in Tag.objects.filter(owner=owner)}
-    return [known.get(key) or create_tag(owner=owner, name=name) for key, name in wanted.items()]
+    return [known.get(key) or create(Tag, owner=owner, name=name) for key, name in wanted.items()]
 
 
 def folder_named(*, owner: User, name: str) -> ConversationFolder:
     """The person's folder of this name, made where there is none. Raises `NameMissing` or `TooMany`."""
     cleaned = clean_name(name)
     known = ConversationFolder.objects.filter(owner=owner, name__iexact=cleaned).first()
-    return known or create_folder(owner=owner, name=cleaned)
+    return known or create(ConversationFolder, owner=owner, name=cleaned)
 
 
 def listed(user: User, asked: Mapping[str, str]) -> ConversationQuerySet:

@@ -27,10 +27,7 @@ from core.errors import AppError, NotFound
 
 PAGE = 50
 FETCHED = "X-Fetched"  # organise.js sends it: the answer is the sidebar, not another page
-KINDS: dict[str, tuple[Any, Any]] = {
-    "folder": (ConversationFolder, organising.delete_folder),
-    "tag": (Tag, organising.delete_tag),
-}
+KINDS: dict[str, Any] = {"folder": ConversationFolder, "tag": Tag}
 
 
 def _find(request: HttpRequest, public_id: uuid.UUID) -> Conversation:
@@ -217,7 +214,7 @@ def temporary(request: HttpRequest) -> HttpResponse:
 @require_POST
 def create_folder(request: HttpRequest) -> HttpResponse:
     try:
-        organising.create_folder(owner=person(request), name=request.POST.get("name", ""))
+        organising.create(ConversationFolder, owner=person(request), name=request.POST.get("name", ""))
     except AppError as error:
         _refuse(request, error)
     return _done(request, "conversations")
@@ -229,12 +226,11 @@ def change_thing(request: HttpRequest, kind: str, public_id: uuid.UUID) -> HttpR
     """Rename a folder or tag, or with `do=delete` remove it; its conversations stay."""
     if kind not in KINDS:
         raise Http404
-    model, remove = KINDS[kind]
-    thing = model.objects.visible_to(person(request)).filter(public_id=public_id).first()
+    thing = KINDS[kind].objects.visible_to(person(request)).filter(public_id=public_id).first()
     if thing is None:
         raise Http404
     if request.POST.get("do") == "delete":
-        remove(thing)
+        organising.remove(thing)
         return redirect("conversations")
     try:
         organising.rename(thing, request.POST.get("name", ""))

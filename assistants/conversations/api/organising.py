@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, status, viewsets
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -124,75 +124,65 @@ class NewDraftView(APIView):
         return _draft(request, None)
 
 
-class ConversationFolderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ConversationFolder]):
+class NamedViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
+    """A person's own folders or tags: what has a name, and nothing else to say."""
+
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_converter = "uuid"
+    pagination_class = CursorPages
+    kind: ClassVar[Any]  # ConversationFolder or Tag
+    shape: ClassVar[type[serializers.Serializer[Any]]]
+    absent: ClassVar[str]
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows: QuerySet[Any] = self.kind.objects.visible_to(person(self.request))
+        return rows
+
+    def get_object(self) -> Any:
+        found = self.get_queryset().filter(public_id=self.kwargs["id"]).first()
+        if found is None:
+            raise NotFound(self.absent)
+        return found
+
+    def _name(self, request: Request) -> str:
+        data = self.shape(data=request.data)
+        data.is_valid(raise_exception=True)
+        return str(data.validated_data["name"])
+
+    def create(self, request: Request) -> Response:
+        made = organising.create(self.kind, owner=person(request), name=self._name(request))
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
+
+    def partial_update(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
+        name = self._name(request)
+        return Response(self.get_serializer(organising.rename(self.get_object(), name)).data)
+
+    def destroy(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
+        organising.remove(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _documented(shape: type[serializers.Serializer[Any]], told: type[serializers.BaseSerializer[Any]]) -> Any:
+    return extend_schema_view(
+        create=extend_schema(request=shape, responses={201: told}),
+        partial_update=extend_schema(request=shape, responses=told),
+    )
+
+
+@_documented(ConversationFolderIn, ConversationFolderOut)
+class ConversationFolderViewSet(NamedViewSet):
     """A person's own folders of conversations. Deleting one leaves its conversations, in no folder."""
 
-    lookup_field = "public_id"
-    lookup_url_kwarg = "id"
-    lookup_value_converter = "uuid"
-    serializer_class = ConversationFolderOut
-    pagination_class = CursorPages
     queryset = ConversationFolder.objects.none()
-
-    def get_queryset(self) -> QuerySet[ConversationFolder]:
-        return ConversationFolder.objects.visible_to(person(self.request))
-
-    def get_object(self) -> ConversationFolder:
-        found = self.get_queryset().filter(public_id=self.kwargs["id"]).first()
-        if found is None:
-            raise NotFound("There is no such folder.")
-        return found
-
-    @extend_schema(request=ConversationFolderIn, responses={201: ConversationFolderOut})
-    def create(self, request: Request) -> Response:
-        data = ConversationFolderIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        made = organising.create_folder(owner=person(request), **data.validated_data)
-        return Response(ConversationFolderOut(made).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(request=ConversationFolderIn, responses=ConversationFolderOut)
-    def partial_update(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
-        data = ConversationFolderIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        return Response(ConversationFolderOut(organising.rename(self.get_object(), data.validated_data["name"])).data)
-
-    def destroy(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
-        organising.delete_folder(self.get_object())
-        return Response(status=status.HTTP_204_NO_CONTENT)
+    serializer_class = ConversationFolderOut
+    kind, shape, absent = ConversationFolder, ConversationFolderIn, "There is no such folder."
 
 
-class TagViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Tag]):
+@_documented(TagIn, TagOut)
+class TagViewSet(NamedViewSet):
     """A person's own tags. Deleting one takes it from all conversations."""
 
-    lookup_field = "public_id"
-    lookup_url_kwarg = "id"
-    lookup_value_converter = "uuid"
-    serializer_class = TagOut
-    pagination_class = CursorPages
     queryset = Tag.objects.none()
-
-    def get_queryset(self) -> QuerySet[Tag]:
-        return Tag.objects.visible_to(person(self.request))
-
-    def get_object(self) -> Tag:
-        found = self.get_queryset().filter(public_id=self.kwargs["id"]).first()
-        if found is None:
-            raise NotFound("There is no such tag.")
-        return found
-
-    @extend_schema(request=TagIn, responses={201: TagOut})
-    def create(self, request: Request) -> Response:
-        data = TagIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        made = organising.create_tag(owner=person(request), **data.validated_data)
-        return Response(TagOut(made).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(request=TagIn, responses=TagOut)
-    def partial_update(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
-        data = TagIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        return Response(TagOut(organising.rename(self.get_object(), data.validated_data["name"])).data)
-
-    def destroy(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 (the route's name)
-        organising.delete_tag(self.get_object())
-        return Response(status=status.HTTP_204_NO_CONTENT)
+    serializer_class = TagOut
+    kind, shape, absent = Tag, TagIn, "There is no such tag."
