@@ -26,8 +26,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from assistants.conversations.attached import UNSENT_LIFE, Attachment
-from assistants.conversations.models import Message
+from assistants.conversations.models import UNSENT_LIFE, Attachment, Message
 from core.errors import AppError, Conflict, NotFound
 from core.ids import uuid7
 from documents.errors import EmptyDocument, FileTooLarge, StorageFull, UnsupportedType

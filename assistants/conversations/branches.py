@@ -10,8 +10,7 @@ from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from assistants.conversations.attached import Attachment
-from assistants.conversations.models import Conversation, Feedback, Message, Run
+from assistants.conversations.models import Attachment, Conversation, Feedback, Message, Run
 from assistants.conversations.services import assistant_of, clean
 from assistants.conversations.tree import Tree
 from assistants.conversations.turns import Started, add_turn, check_folders, locked, once

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from django.core.files.storage import default_storage
 
-from assistants.conversations.attached import Attachment
 from assistants.conversations.attachments import LONGEST_TEXT, MOST
-from assistants.conversations.models import Message
+from assistants.conversations.models import Attachment, Message
 from gateway.types import AttachedFile, Audio, ChatMessage, Image, ModelInfo
 
 MOST_PICTURES = MOST  # of one turn; the newest

@@ -5,8 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from accounts.models import User
-from assistants.conversations.models import Conversation
-from assistants.conversations.organised import Draft
+from assistants.conversations.models import Conversation, Draft
 from assistants.conversations.services import LONGEST_QUESTION, MessageTooLong
 
 

@@ -19,9 +19,8 @@ from django.utils.translation import gettext as _
 import audit
 from accounts.models import User
 from assistants.conversations.active import branch_of, leaf_of
-from assistants.conversations.attached import Attachment
 from assistants.conversations.importing.ours import FORMAT, VERSION
-from assistants.conversations.models import Conversation, Feedback, Message
+from assistants.conversations.models import Attachment, Conversation, Feedback, Message
 from assistants.conversations.rendering import MARKER
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from assistants.conversations.models import Conversation, ConversationQuerySet
-from assistants.conversations.organised import LONGEST_NAME, ConversationFolder, ConversationTag, Tag
+from assistants.conversations.models import (
+    LONGEST_NAME,
+    Conversation,
+    ConversationFolder,
+    ConversationQuerySet,
+    ConversationTag,
+    Tag,
+)
 from core.errors import AppError, Conflict, NotFound
 
 MOST_TAGS = 500

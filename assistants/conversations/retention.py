@@ -15,8 +15,7 @@ import audit
 from accounts.models import User
 from accounts.permissions import Right, require
 from assistants.conversations import bin as bins
-from assistants.conversations.models import TEMPORARY_LIFE, Conversation
-from assistants.conversations.organised import RetentionPolicy
+from assistants.conversations.models import TEMPORARY_LIFE, Conversation, RetentionPolicy
 from core.errors import AppError
 from isolation import context
 

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from accounts.console import ConsoleAdmin, tenant_site
 from accounts.models import User
 from assistants.conversations import retention
-from assistants.conversations.organised import RetentionPolicy
+from assistants.conversations.models import RetentionPolicy
 
 
 @admin.register(RetentionPolicy, site=tenant_site)

@@ -10,8 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from assistants.conversations.models import Conversation, Run
-from assistants.conversations.organised import ConversationFolder
+from assistants.conversations.models import Conversation, ConversationFolder, Run
 
 SHOWN = 60  # conversations, pinned ones first
 

@@ -19,8 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from assistants.conversations import attachments, branches, drafts, privacy, services, sharing
-from assistants.conversations.attached import Attachment
-from assistants.conversations.models import Conversation, Feedback, Message, Run
+from assistants.conversations.models import Attachment, Conversation, Feedback, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
 from assistants.conversations.showing import Window, choice_of, composer, window
 from assistants.conversations.sidebar import recent

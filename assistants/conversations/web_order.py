@@ -18,8 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from assistants.conversations import bin as bins
 from assistants.conversations import organising, retention, services
-from assistants.conversations.models import Conversation
-from assistants.conversations.organised import ConversationFolder, Tag
+from assistants.conversations.models import Conversation, ConversationFolder, Tag
 from assistants.conversations.search import InvalidQuery, search
 from assistants.conversations.sidebar import recent
 from assistants.conversations.web import ERROR_TEXTS, person

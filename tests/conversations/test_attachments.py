@@ -21,8 +21,7 @@ from django.utils import timezone
 from PIL import Image
 
 from assistants.conversations import attachments
-from assistants.conversations.attached import Attachment
-from assistants.conversations.models import Conversation, Message
+from assistants.conversations.models import Attachment, Conversation, Message
 from isolation import context
 from tests.conversations.test_branches import BASE, answered, branch, here, member, post, turn
 from tests.people import Actor, House

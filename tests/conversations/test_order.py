@@ -11,8 +11,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from assistants.conversations import services
-from assistants.conversations.models import Conversation, Message, Run
-from assistants.conversations.organised import ConversationFolder, ConversationTag, Tag
+from assistants.conversations.models import Conversation, ConversationFolder, ConversationTag, Message, Run, Tag
 from audit.models import AuditEvent
 from tests.conversations.test_api import talk
 from tests.people import Actor, House

@@ -10,8 +10,7 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from assistants.conversations.models import Conversation, Message
-from assistants.conversations.organised import RetentionPolicy
+from assistants.conversations.models import Conversation, Message, RetentionPolicy
 from assistants.conversations.tasks import sweep as sweeping
 from audit.models import AuditEvent
 from core import streams

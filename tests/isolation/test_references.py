@@ -25,8 +25,7 @@ from accounts import people
 from accounts.grants import of_role
 from accounts.models import User
 from assistants.conversations import attachments, drafts, organising
-from assistants.conversations.models import Conversation, Feedback, Message, Run
-from assistants.conversations.organised import ConversationTag
+from assistants.conversations.models import Conversation, ConversationFolder, ConversationTag, Feedback, Message, Run, Tag
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
 from documents import services, sharing
@@ -97,7 +96,7 @@ def belongings(actor: Actor, words: str) -> dict[str, str]:
         Feedback.objects.create(message=answer, owner=actor.user, rating="down", comment=words)
     document = add(actor, f"{words}. The otter swims.", "otter.txt", folder)
     with actor.acting():
-        place, tag = organising.create_folder(owner=actor.user, name=words), organising.create_tag(owner=actor.user, name=words)
+        place, tag = (organising.create(kind, owner=actor.user, name=words) for kind in (ConversationFolder, Tag))
         ConversationTag.objects.create(conversation=conversation, tag=tag)
         drafts.keep(user=actor.user, conversation=conversation, text=words)
         attached = attachments.upload(owner=actor.user, file=files.upload(words, "note.txt"))

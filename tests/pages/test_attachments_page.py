@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from assistants.conversations.attached import Attachment
-from assistants.conversations.models import Conversation
+from assistants.conversations.models import Attachment, Conversation
 from tests.conversations.test_attachments import PLAN, nothing_stored, picture, sound, stored
 from tests.conversations.test_branches import member
 from tests.pages.test_pages import browser

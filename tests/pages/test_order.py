@@ -7,8 +7,7 @@ from typing import Any
 
 from django.test import Client
 
-from assistants.conversations.models import Conversation
-from assistants.conversations.organised import ConversationFolder
+from assistants.conversations.models import Conversation, ConversationFolder
 from tests.conversations.test_order import named
 from tests.conversations.test_search import say
 from tests.pages.test_pages import browser

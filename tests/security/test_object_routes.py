@@ -20,7 +20,7 @@ from accounts.models import OIDCProvider
 from accounts.permissions import ROLES, Right
 from assistants.conversations import attachments, organising, reading, services
 from assistants.conversations.importing.services import start_import
-from assistants.conversations.models import Message, Run
+from assistants.conversations.models import ConversationFolder, Message, Run, Tag
 from assistants.conversations.sharing import create_share
 from assistants.profiles.models import Assistant
 from audit.services import set_private_reading
@@ -54,12 +54,12 @@ def a_broken_run(house: House) -> Run:
 
 def a_place(house: House) -> Any:
     with house.person("member").acting():
-        return organising.create_folder(owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
+        return organising.create(ConversationFolder, owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
 
 
 def a_tag(house: House) -> Any:
     with house.person("member").acting():
-        return organising.create_tag(owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
+        return organising.create(Tag, owner=house.person("member").user, name=f"{house.canary} {uuid.uuid4()}")
 
 
 def an_import(house: House) -> Any:

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from accounts.authentication import person
 from assistants.conversations import attachments
 from assistants.conversations.api.serializers import AttachmentIn, AttachmentOut
-from assistants.conversations.attached import Attachment
+from assistants.conversations.models import Attachment
 from core.api import JSONRenderer
 from core.errors import NotFound
 from documents.api import files

@@ -29,8 +29,7 @@ from assistants.conversations.api.serializers import (
     TagIn,
     TagOut,
 )
-from assistants.conversations.models import Conversation
-from assistants.conversations.organised import ConversationFolder, Draft, Tag
+from assistants.conversations.models import Conversation, ConversationFolder, Draft, Tag
 from core.api import CursorPages
 from core.errors import NotFound
 

@@ -7,11 +7,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from assistants.conversations.attached import Attachment
 from assistants.conversations.attachments import MOST
 from assistants.conversations.branches import LONGEST_COMMENT
-from assistants.conversations.models import Conversation, Feedback, Message, Run
-from assistants.conversations.organised import ConversationFolder, Tag
+from assistants.conversations.models import Attachment, Conversation, ConversationFolder, Feedback, Message, Run, Tag
 from assistants.conversations.turns import MOST_MODELS
 
 

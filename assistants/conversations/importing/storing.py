@@ -15,8 +15,7 @@ from assistants.conversations import organising
 from assistants.conversations.active import set_leaf
 from assistants.conversations.importing import ours
 from assistants.conversations.importing.drafts import Draft
-from assistants.conversations.models import Conversation, Feedback, Message
-from assistants.conversations.organised import ConversationTag
+from assistants.conversations.models import Conversation, ConversationTag, Feedback, Message
 from assistants.conversations.services import title_of
 from assistants.conversations.sql import message_keys
 from assistants.conversations.tree import Tree

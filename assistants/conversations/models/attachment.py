@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import User
+from assistants.conversations.models.conversation import not_gone
 from core.ids import uuid7
 
 UNSENT_LIFE = timedelta(hours=24)
@@ -18,8 +19,6 @@ UNSENT_LIFE = timedelta(hours=24)
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def visible_to(self, user: User) -> Self:
         """Nobody but their owner sees them, sent or not; what lies in the bin, as its conversation, to nobody."""
-        from assistants.conversations.models import not_gone  # That module needs this one.
-
         return self.filter(Q(message=None) | not_gone("conversation__"), owner=user)
 
     def unsent(self) -> Self:

@@ -12,13 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from assistants.conversations.attached import Attachment
-from assistants.conversations.moved import Import, Share, SharingPolicy
-from assistants.conversations.organised import ConversationFolder, ConversationTag, Tag
+from assistants.conversations.models.order import ConversationFolder, ConversationTag, Tag
 from assistants.profiles.models import Assistant
 from core.ids import uuid7
-
-__all__ = ["Attachment", "Conversation", "Disclosure", "Feedback", "Import", "Message", "Run", "Share", "SharingPolicy"]
 
 TEMPORARY_LIFE = timedelta(hours=1)  # after the last question
 
