@@ -21,8 +21,8 @@ from accounts.models import User
 from assistants.conversations import attachments, branches, drafts, privacy, services, sharing
 from assistants.conversations.models import Attachment, Conversation, Feedback, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
-from assistants.conversations.showing import Window, choice_of, composer, window
-from assistants.conversations.sidebar import recent
+from assistants.conversations.web.showing import Window, choice_of, composer, window
+from assistants.conversations.web.sidebar import recent
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
 from gateway import reasons

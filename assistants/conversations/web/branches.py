@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from assistants.conversations import branches
 from assistants.conversations.models import Feedback
-from assistants.conversations.web import ERROR_TEXTS, person
+from assistants.conversations.web.chat import ERROR_TEXTS, person
 from core.errors import AppError, NotFound
 
 

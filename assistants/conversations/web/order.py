@@ -20,8 +20,8 @@ from assistants.conversations import bin as bins
 from assistants.conversations import organising, retention, services
 from assistants.conversations.models import Conversation, ConversationFolder, Tag
 from assistants.conversations.search import InvalidQuery, search
-from assistants.conversations.sidebar import recent
-from assistants.conversations.web import ERROR_TEXTS, person
+from assistants.conversations.web.chat import ERROR_TEXTS, person
+from assistants.conversations.web.sidebar import recent
 from core.errors import AppError, NotFound
 
 PAGE = 50

@@ -1,0 +1,1 @@
+"""The pages of conversations: the chat, its versions, its order, its links."""
