@@ -76,7 +76,7 @@ def index(request: HttpRequest) -> HttpResponse:
     except organising.InvalidFilter as error:
         raise Http404 from error
     heading = _("Archive") if asked.get("archived") == "true" else _("Conversations")
-    for kind, (model, _delete) in KINDS.items():
+    for kind, model in KINDS.items():
         if asked.get(kind) and asked[kind] != "none":
             thing = model.objects.visible_to(user).filter(public_id=asked[kind]).first()
             if thing is None:
