@@ -18,10 +18,10 @@ from django.utils.translation import gettext as _
 
 import audit
 from accounts.models import User
-from assistants.conversations.active import branch_of, leaf_of
 from assistants.conversations.importing.ours import FORMAT, VERSION
 from assistants.conversations.models import Attachment, Conversation, Feedback, Message
 from assistants.conversations.rendering import MARKER
+from assistants.conversations.tree import active_branch
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ def _with_messages(rows: Sequence[Conversation]) -> Iterator[tuple[Conversation,
 def as_json(conversation: Conversation, messages: Sequence[Message]) -> dict[str, Any]:
     """One member of `conversations`. What this version has no place for stands there empty."""
     ids = {message.pk: str(message.public_id) for message in messages}
-    leaf = leaf_of(conversation, messages)
+    branch = active_branch(conversation, messages)
     assistant = conversation.assistant
     return {
         "id": str(conversation.public_id),
@@ -193,7 +193,7 @@ def as_json(conversation: Conversation, messages: Sequence[Message]) -> dict[str
         "created_at": conversation.created_at.isoformat(),
         "active_at": conversation.active_at.isoformat(),
         **_order(conversation),
-        "leaf": ids[leaf.pk] if leaf else None,
+        "leaf": ids[branch[-1].pk] if branch else None,
         "messages": [_message(message, ids) for message in messages],
     }
 
@@ -252,7 +252,7 @@ def as_markdown(conversation: Conversation, messages: Sequence[Message]) -> str:
     lines = [f"# {title}", "", _day(conversation.created_at), ""]
     notes: list[str] = []
     name = conversation.assistant.name if conversation.assistant else _("Assistant")
-    for number, message in enumerate(branch_of(conversation, messages), 1):
+    for number, message in enumerate(active_branch(conversation, messages), 1):
         who = message.origin.get("author") or (_("You") if message.role == Message.Role.USER else name)
         lines += [f"## {' '.join(who.split())}", "", _with_footnotes(message, number), ""]
         for citation in message.citations:

@@ -21,9 +21,9 @@ from django.utils.translation import gettext_lazy as _
 import audit
 from accounts.models import User
 from accounts.permissions import Right, require
-from assistants.conversations.active import branch_of
 from assistants.conversations.models import Conversation, Message, Run, Share, SharingPolicy
 from assistants.conversations.sql import OpenedRow, open_share
+from assistants.conversations.tree import active_branch
 from assistants.conversations.turns import RunInProgress
 from core import sealing
 from core.errors import AppError, NotAllowed, NotFound
@@ -98,7 +98,7 @@ def create_share(
     if Run.objects.open().filter(conversation=conversation).exists():
         raise RunInProgress
     messages = list(Message.objects.filter(conversation=conversation).order_by("pk"))
-    copied = [_copy(message) for message in branch_of(conversation, messages) if message.content]
+    copied = [_copy(message) for message in active_branch(conversation, messages) if message.content]
     if not copied:
         raise NothingToShare
     token = secrets.token_urlsafe(TOKEN)

@@ -131,3 +131,10 @@ def branch_before(question: Message, most: int) -> Sequence[Message]:
             found.append(rows[at])
         at = rows[at].parent_id
     return found
+
+
+def active_branch(conversation: Conversation, messages: Sequence[Message]) -> list[Message]:
+    """The active branch, oldest first, of messages that are loaded: all of the conversation's, by key."""
+    by_key = {message.pk: message for message in messages}
+    rows = ((m.pk, m.parent_id, m.continues_id, m.beside_id) for m in messages)
+    return [by_key[key] for key in Tree.built(rows, conversation.leaf_id).path()]

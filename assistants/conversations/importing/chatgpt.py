@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistants.conversations.importing.drafts import Draft, Grafter, members, moment, name, text, walk
+from assistants.conversations.importing.parsed import Grafter, ParsedConversation, members, moment, name, text, walk
 
 SOURCE = "chatgpt"
 INSTRUCTIONS = {"user_editable_context", "model_editable_context"}
@@ -20,9 +20,9 @@ def matches(value: dict[str, Any]) -> bool:
     return isinstance(value.get("mapping"), dict)
 
 
-def read(value: dict[str, Any]) -> Draft:
+def read(value: dict[str, Any]) -> ParsedConversation:
     """Raises `NotReadable`."""
-    draft = Draft(
+    parsed = ParsedConversation(
         SOURCE,
         name(value.get("conversation_id")) or name(value.get("id")),
         text(value.get("title"), 200).strip(),
@@ -30,7 +30,7 @@ def read(value: dict[str, Any]) -> Draft:
         active_at=moment(value.get("update_time")),
     )
     nodes = {key: members(node) for key, node in value["mapping"].items()}
-    grafter = Grafter(draft)
+    grafter = Grafter(parsed)
     for key, parent in walk(_children(nodes)):
         _add(grafter, key, parent, members(nodes[key].get("message")))
     return grafter.end(leaf if isinstance(leaf := value.get("current_node"), str) else None)
@@ -66,7 +66,7 @@ def _add(grafter: Grafter, key: str, parent: str | None, message: dict[str, Any]
     if not words:
         return grafter.leave_out(key, parent, *lost)
     for reason in lost:
-        grafter.draft.skip(reason, key)
+        grafter.parsed.skip(reason, key)
     model = name(metadata.get("model_slug"))
     grafter.add(
         key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistants.conversations.importing.drafts import Draft, Grafter, members, moment, name, names, text, walk
+from assistants.conversations.importing.parsed import Grafter, ParsedConversation, members, moment, name, names, text, walk
 
 SOURCE = "open_webui"
 # Thoughts and calls stand in an answer's text as folds, each with its type.
@@ -17,10 +17,10 @@ def matches(value: dict[str, Any]) -> bool:
     return isinstance(members(chat.get("history")).get("messages"), dict) or isinstance(chat.get("messages"), list)
 
 
-def read(value: dict[str, Any]) -> Draft:
+def read(value: dict[str, Any]) -> ParsedConversation:
     """Raises `NotReadable`."""
     chat = members(value.get("chat"))
-    draft = Draft(
+    parsed = ParsedConversation(
         SOURCE,
         name(value.get("id")) or name(chat.get("id")),
         (text(value.get("title"), 200) or text(chat.get("title"), 200)).strip(),
@@ -31,11 +31,11 @@ def read(value: dict[str, Any]) -> Draft:
         archived=value.get("archived") is True,
     )
     nodes, leaf = _nodes(chat)
-    grafter = Grafter(draft)
+    grafter = Grafter(parsed)
     for key, parent in walk(_children(nodes)):
         _add(grafter, key, parent, nodes[key])
     if text(chat.get("system")) or text(members(chat.get("params")).get("system")):
-        draft.skip("custom_instructions")
+        parsed.skip("custom_instructions")
     return grafter.end(leaf)
 
 
@@ -90,7 +90,7 @@ def _add(grafter: Grafter, key: str, parent: str | None, message: dict[str, Any]
             lost.append("failed_answer")
         return grafter.leave_out(key, parent, *(lost or ["empty"]))
     for reason in lost:
-        grafter.draft.skip(reason, key)
+        grafter.parsed.skip(reason, key)
     model = name(message.get("model")) if role == "assistant" else ""
     grafter.add(
         key,

@@ -7,8 +7,18 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from assistants.conversations.importing.drafts import Draft, Grafter, NotReadable, members, moment, name, names, text, walk
 from assistants.conversations.importing.errors import UnknownVersion
+from assistants.conversations.importing.parsed import (
+    Grafter,
+    NotReadable,
+    ParsedConversation,
+    members,
+    moment,
+    name,
+    names,
+    text,
+    walk,
+)
 from assistants.conversations.models import Feedback
 
 SOURCE = "cloison"
@@ -30,9 +40,9 @@ def matches(value: dict[str, Any]) -> bool:
     return isinstance(value.get("messages"), list) and "leaf" in value
 
 
-def read(value: dict[str, Any]) -> Draft:
+def read(value: dict[str, Any]) -> ParsedConversation:
     """Raises `NotReadable`."""
-    draft = Draft(
+    parsed = ParsedConversation(
         SOURCE,
         name(value.get("id")),
         text(value.get("title"), 200).strip(),
@@ -47,7 +57,7 @@ def read(value: dict[str, Any]) -> Draft:
     nodes = {name(members(given).get("id")): members(given) for given in value["messages"]}
     if len(nodes) != len(value["messages"]) or "" in nodes:
         raise NotReadable("broken_tree")
-    grafter = Grafter(draft)
+    grafter = Grafter(parsed)
     for key, parent in _order(nodes):
         message = nodes[key]
         origin = {part: said for part in ("author", "model") if (said := name(message.get(part)))}
@@ -66,7 +76,7 @@ def read(value: dict[str, Any]) -> Draft:
             feedback=_feedback(message.get("feedback")),
         )
         if message.get("attachments"):
-            draft.skip("attachments", key)
+            parsed.skip("attachments", key)
     return grafter.end(name(value.get("leaf")) or None)
 
 

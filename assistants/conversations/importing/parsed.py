@@ -35,8 +35,8 @@ class Skipped:
 
 
 @dataclass(slots=True)
-class DraftMessage:
-    """`key` and `parent` are names inside the draft; `external_id` is what is given back."""
+class ParsedMessage:
+    """`key` and `parent` are names inside the conversation; `external_id` is what is given back."""
 
     key: str
     parent: str | None
@@ -53,13 +53,13 @@ class DraftMessage:
 
 
 @dataclass(slots=True)
-class Draft:
+class ParsedConversation:
     """`messages` in the order in which they are stored: each after its parent, siblings in their own order."""
 
     source: str
     external_id: str
     title: str
-    messages: list[DraftMessage] = field(default_factory=list)
+    messages: list[ParsedMessage] = field(default_factory=list)
     leaf: str | None = None
     created_at: datetime | None = None
     active_at: datetime | None = None
@@ -140,16 +140,16 @@ def walk(children: dict[str | None, list[str]]) -> Iterator[tuple[str, str | Non
 
 
 class Grafter:
-    """Puts messages into a draft one by one, parents first; what is left out hands its children to its own parent."""
+    """Puts messages into a conversation one by one, parents first; what is left out hands its children to its own parent."""
 
-    def __init__(self, draft: Draft) -> None:
-        self.draft = draft
+    def __init__(self, parsed: ParsedConversation) -> None:
+        self.parsed = parsed
         self._kept: dict[str, str | None] = {}
 
     def leave_out(self, key: str, parent: str | None, *reasons: str) -> None:
         self._kept[key] = self._kept.get(parent) if parent is not None else None
         for reason in reasons:
-            self.draft.skip(reason, key)
+            self.parsed.skip(reason, key)
 
     def add(self, key: str, parent: str | None, role: str, content: str, **more: Any) -> None:
         """Leaves out, with a reason, what no message can be."""
@@ -159,16 +159,19 @@ class Grafter:
             return self.leave_out(key, parent, "too_long")
         if role == "user" and not content:
             return self.leave_out(key, parent, "empty")
-        if len(self.draft.messages) >= MOST_MESSAGES:
+        if len(self.parsed.messages) >= MOST_MESSAGES:
             raise NotReadable("too_many_messages")
         above = self._kept.get(parent) if parent is not None else None
-        self.draft.messages.append(DraftMessage(key, above, role, content, **more))
+        self.parsed.messages.append(ParsedMessage(key, above, role, content, **more))
         self._kept[key] = key
         return None
 
-    def end(self, leaf: str | None) -> Draft:
-        """The draft, whose active branch ends with `leaf` or what stands for it. Raises `NotReadable` where nothing is left."""
-        if not self.draft.messages:
+    def end(self, leaf: str | None) -> ParsedConversation:
+        """The conversation, whose active branch ends with `leaf` or what stands for it.
+
+        Raises `NotReadable` where nothing is left.
+        """
+        if not self.parsed.messages:
             raise NotReadable("no_messages")
-        self.draft.leaf = self._kept.get(leaf) if leaf is not None else None
-        return self.draft
+        self.parsed.leaf = self._kept.get(leaf) if leaf is not None else None
+        return self.parsed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistants.conversations.importing.drafts import Draft, Grafter, members, moment, name, text
+from assistants.conversations.importing.parsed import Grafter, ParsedConversation, members, moment, name, text
 
 SOURCE = "api"
 
@@ -13,10 +13,10 @@ def matches(value: dict[str, Any]) -> bool:
     return isinstance(value.get("messages"), list)
 
 
-def read(value: dict[str, Any]) -> Draft:
+def read(value: dict[str, Any]) -> ParsedConversation:
     """Messages follow each other as they stand. Raises `NotReadable`."""
-    draft = Draft(SOURCE, name(value.get("external_id")), text(value.get("title"), 200).strip())
-    grafter = Grafter(draft)
+    parsed = ParsedConversation(SOURCE, name(value.get("external_id")), text(value.get("title"), 200).strip())
+    grafter = Grafter(parsed)
     last: str | None = None
     for number, given in enumerate(value["messages"], 1):
         message = members(given)

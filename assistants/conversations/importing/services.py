@@ -20,8 +20,7 @@ from django.utils import timezone
 
 import audit
 from accounts.models import User
-from assistants.conversations.importing import chatgpt, files, open_webui, ours, turns
-from assistants.conversations.importing.drafts import Draft, NotReadable, Skipped
+from assistants.conversations.importing import chatgpt, files, open_webui, ours, plain
 from assistants.conversations.importing.errors import (
     BrokenFile,
     FileTooLarge,
@@ -32,6 +31,7 @@ from assistants.conversations.importing.errors import (
     TooMany,
     UnknownFormat,
 )
+from assistants.conversations.importing.parsed import NotReadable, ParsedConversation, Skipped
 from assistants.conversations.importing.storing import Stored, store
 from assistants.conversations.models import Import, Message
 
@@ -44,7 +44,7 @@ LISTED = 1_000  # of what was left out, and of ids: the rest is counted
 TELL = 2.0  # seconds between two signs of life
 PATIENCE = timedelta(minutes=1)  # without one, another worker takes over
 PART = 256 * 1024  # bytes
-FORMATS = (chatgpt, open_webui, ours, turns)
+FORMATS = (chatgpt, open_webui, ours, plain)
 
 
 @dataclass(slots=True)
@@ -74,15 +74,15 @@ class Outcome:
         self.refused += 1
         self.leave_out(Skipped(reason, conversation=f"#{self.met}"))
 
-    def keep(self, draft: Draft, stored: Stored) -> None:
-        self.source = draft.source
+    def keep(self, parsed: ParsedConversation, stored: Stored) -> None:
+        self.source = parsed.source
         if len(self.stored) < LISTED:
             self.stored.append(stored)
         if not stored.made:
             self.existing += 1
             return
         self.imported += 1
-        for skipped in draft.skipped:
+        for skipped in parsed.skipped:
             self.leave_out(skipped)
 
 
@@ -227,12 +227,12 @@ def _take(owner: User, piece: bytes | None, outcome: Outcome) -> None:
         outcome.unknown += 1
         return outcome.refuse("unknown_shape")
     try:
-        draft = shape.read(value)
+        parsed = shape.read(value)
     except NotReadable as error:
         return outcome.refuse(str(error))
-    if not draft.external_id and draft.source != turns.SOURCE:
-        draft.external_id = f"sha256:{hashlib.sha256(piece).hexdigest()}"
-    return outcome.keep(draft, store(owner, draft))
+    if not parsed.external_id and parsed.source != plain.SOURCE:
+        parsed.external_id = f"sha256:{hashlib.sha256(piece).hexdigest()}"
+    return outcome.keep(parsed, store(owner, parsed))
 
 
 def _no_number(name: str) -> Any:
@@ -247,7 +247,7 @@ def _end(row: Import, outcome: Outcome) -> Import:
     row.reasons = dict(outcome.reasons)
     row.skipped = [skipped.as_json() for skipped in outcome.skipped]
     row.result = {"conversations": [str(stored.conversation) for stored in outcome.stored]}
-    if outcome.met == 1 and outcome.stored and outcome.source == turns.SOURCE:
+    if outcome.met == 1 and outcome.stored and outcome.source == plain.SOURCE:
         [only] = outcome.stored
         messages = only.messages or tuple(
             Message.objects.filter(conversation__public_id=only.conversation).values_list("public_id", flat=True)

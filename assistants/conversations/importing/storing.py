@@ -1,4 +1,4 @@
-"""A draft as rows of its owner: whole, or not at all."""
+"""A parsed conversation as rows of its owner: whole, or not at all."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from assistants.conversations import organising
-from assistants.conversations.active import set_leaf
 from assistants.conversations.importing import ours
-from assistants.conversations.importing.drafts import Draft
+from assistants.conversations.importing.parsed import ParsedConversation
 from assistants.conversations.models import Conversation, ConversationTag, Feedback, Message
 from assistants.conversations.services import title_of
 from assistants.conversations.sql import message_keys
@@ -33,54 +32,54 @@ class Stored:
     messages: tuple[uuid.UUID, ...] = ()
 
 
-def known(owner: User, draft: Draft) -> uuid.UUID | None:
+def known(owner: User, parsed: ParsedConversation) -> uuid.UUID | None:
     """The conversation that came from the same place under the same name, or that this is a copy of."""
-    if not draft.external_id:
+    if not parsed.external_id:
         return None
     mine = Conversation.objects.filter(owner=owner)  # One that is out of sight is here, too.
-    found = mine.filter(source=draft.source, external_id=draft.external_id)
-    if draft.source == ours.SOURCE:
+    found = mine.filter(source=parsed.source, external_id=parsed.external_id)
+    if parsed.source == ours.SOURCE:
         with contextlib.suppress(ValueError):
-            found = found | mine.filter(public_id=uuid.UUID(draft.external_id))
+            found = found | mine.filter(public_id=uuid.UUID(parsed.external_id))
     return found.order_by().values_list("public_id", flat=True).first()
 
 
-def store(owner: User, draft: Draft) -> Stored:
+def store(owner: User, parsed: ParsedConversation) -> Stored:
     """In one transaction. Imported text, names and roles give nobody any right: all of it is the owner's."""
-    if there := known(owner, draft):
+    if there := known(owner, parsed):
         return Stored(there, made=False)
     try:
         with transaction.atomic():
-            return _store(owner, draft)
+            return _store(owner, parsed)
     except IntegrityError:
         # The same file arrives twice at the same moment: the first one won.
-        there = known(owner, draft)
+        there = known(owner, parsed)
         if there is None:
             raise
         return Stored(there, made=False)
 
 
-def _store(owner: User, draft: Draft) -> Stored:
+def _store(owner: User, parsed: ParsedConversation) -> Stored:
     now = timezone.now()
-    begun = draft.created_at or next((m.created_at for m in draft.messages if m.created_at), None) or now
+    begun = parsed.created_at or next((m.created_at for m in parsed.messages if m.created_at), None) or now
     dates: dict[str, Any] = {}
-    for message in draft.messages:
+    for message in parsed.messages:
         dates[message.key] = message.created_at or (dates[message.parent] if message.parent else begun)
-    first = next((message.content for message in draft.messages if message.role == "user"), "")
+    first = next((message.content for message in parsed.messages if message.role == "user"), "")
     assistants = Assistant.objects.visible_to(owner)
     conversation = Conversation.objects.create(
         owner=owner,
-        title=draft.title or title_of(first),
-        assistant=assistants.filter(name=draft.assistant).first() if draft.assistant else None,
-        source=draft.source,
-        external_id=draft.external_id,
+        title=parsed.title or title_of(first),
+        assistant=assistants.filter(name=parsed.assistant).first() if parsed.assistant else None,
+        source=parsed.source,
+        external_id=parsed.external_id,
         created_at=begun,
-        active_at=min(draft.active_at or max(dates.values()), now),
-        pinned_at=now if draft.pinned else None,
-        archived_at=now if draft.archived else None,
+        active_at=min(parsed.active_at or max(dates.values()), now),
+        pinned_at=now if parsed.pinned else None,
+        archived_at=now if parsed.archived else None,
     )
-    keys = dict(zip((message.key for message in draft.messages), message_keys(len(draft.messages)), strict=True))
-    links = _links(draft)
+    keys = dict(zip((message.key for message in parsed.messages), message_keys(len(parsed.messages)), strict=True))
+    links = _links(parsed)
     rows = [
         Message(
             pk=keys[message.key],
@@ -96,25 +95,26 @@ def _store(owner: User, draft: Draft) -> Stored:
             created_at=dates[message.key],
             **{name: keys[other] for name, other in links.get(message.key, {}).items()},
         )
-        for message in draft.messages
+        for message in parsed.messages
     ]
     Message.objects.bulk_create(rows, batch_size=BATCH)
-    said = {message.key: message.feedback for message in draft.messages if message.feedback}
+    said = {message.key: message.feedback for message in parsed.messages if message.feedback}
     Feedback.objects.bulk_create([Feedback(message_id=keys[key], owner=owner, **given) for key, given in said.items()])
-    _organise(owner, conversation, draft)
-    leaf = keys.get(draft.leaf or "")
+    _organise(owner, conversation, parsed)
+    leaf = keys.get(parsed.leaf or "")
     usual = Tree.built(((row.pk, row.parent_id, row.continues_id, row.beside_id) for row in rows), None).path()[-1]
     if leaf != usual:
-        set_leaf(conversation, next((row for row in rows if row.pk == leaf), None))
+        conversation.leaf = next((row for row in rows if row.pk == leaf), None)
+        conversation.save(update_fields=["leaf"])
     return Stored(conversation.public_id, made=True, messages=tuple(row.public_id for row in rows))
 
 
-def _links(draft: Draft) -> dict[str, dict[str, str]]:
+def _links(parsed: ParsedConversation) -> dict[str, dict[str, str]]:
     """What an answer goes on from and stands beside, where that is an earlier answer to the same question."""
     seen: dict[str, str | None] = {}
     continued: set[str] = set()
     found: dict[str, dict[str, str]] = {}
-    for message in draft.messages:
+    for message in parsed.messages:
         if message.role == "assistant":
             links = found.setdefault(message.key, {})
             if message.continues not in continued and seen.get(message.continues, "") == message.parent:
@@ -126,18 +126,18 @@ def _links(draft: Draft) -> dict[str, dict[str, str]]:
     return found
 
 
-def _organise(owner: User, conversation: Conversation, draft: Draft) -> None:
+def _organise(owner: User, conversation: Conversation, parsed: ParsedConversation) -> None:
     """Tags and folder by name, made where there are none; what is too much is named among what was left out."""
     try:
         with transaction.atomic():
-            tags = organising.tags_named(owner=owner, names=draft.tags)
+            tags = organising.tags_named(owner=owner, names=parsed.tags)
             ConversationTag.objects.bulk_create([ConversationTag(conversation=conversation, tag=tag) for tag in tags])
     except organising.TooMany:
-        draft.skip("tags")
-    if not draft.folder:
+        parsed.skip("tags")
+    if not parsed.folder:
         return
     try:
-        conversation.folder = organising.folder_named(owner=owner, name=draft.folder)
+        conversation.folder = organising.folder_named(owner=owner, name=parsed.folder)
         conversation.save(update_fields=["folder"])
     except (organising.TooMany, organising.NameMissing):
-        draft.skip("folder")
+        parsed.skip("folder")
