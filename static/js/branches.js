@@ -22,7 +22,8 @@ export class Branches {
   /** `leave` forgets the answers that grow, `adopt` follows those that the thread now holds, `refuse(code)` says what failed. */
   constructor({ thread, field, leave, adopt, refuse }) {
     Object.assign(this, { thread, field, leave, adopt, refuse });
-    this.busy = false;
+    this.busy = false; // with what the person asked for: the same button pressed twice is pressed once
+    this.refreshing = Promise.resolve();
     thread.addEventListener("submit", (event) => this.submitted(event));
     thread.addEventListener("click", (event) => this.clicked(event));
     thread.addEventListener("keydown", (event) => this.typed(event));
@@ -43,12 +44,23 @@ export class Branches {
 
   /** The thread as the server has it now. */
   refresh() {
-    return this.show(() => fetch(location.pathname), () => {});
+    this.refreshing = this.put(() => fetch(location.pathname), () => {});
+    return this.refreshing;
   }
 
+  /** What the person asked for. A thread that is being shown anew at that moment is waited for, never a reason to forget it. */
   async show(ask, then) {
     if (this.busy) return;
     this.busy = true;
+    try {
+      await this.refreshing;
+      await this.put(ask, then);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  async put(ask, then) {
     try {
       const answer = await ask();
       if (answer.status === 429) {
@@ -68,8 +80,6 @@ export class Branches {
       then();
     } catch {
       this.refuse("unavailable");
-    } finally {
-      this.busy = false;
     }
   }
 
