@@ -311,9 +311,7 @@ class AnswerService:
                 text.append(shown)
                 yield Delta(shown)
         except AppError:
-            meter.failed()
-            if restorer and (shown := restorer.finish()):
-                yield Delta(shown)
+            meter.failed()  # Half a placeholder is nobody's text: an answer that goes on begins before it.
             raise
         finally:
             await stream.aclose()

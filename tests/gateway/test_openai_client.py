@@ -111,6 +111,18 @@ async def test_a_fault_becomes_a_code_and_leaves_no_connection(
     await provider.until(1, active=0, redirects=0)
 
 
+@pytest.mark.parametrize("tokens", [2, 17, 60])
+async def test_what_came_before_a_cut_is_kept_though_nobody_had_read_it(provider: Provider, tokens: int) -> None:
+    events: list[ChatEvent] = []
+
+    with pytest.raises(ProviderUnavailable):
+        async for event in OpenAIClient(provider.base).stream(asking(f"tokens=90 itl=1 fault=disconnect fault_at={tokens}")):
+            events.append(event)  # noqa: PERF401 (what came before the error is looked at)
+            await asyncio.sleep(0.1)  # Whoever takes the events is slower than the rest, and the cut.
+
+    assert len(STAMP.findall(text_of(events))) == tokens
+
+
 async def test_a_provider_that_is_not_there_is_unavailable(provider: Provider) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -326,16 +326,15 @@ class WireClient(ABC):
             content = response.content
             try:
                 while not answer.done:
+                    broken: aiohttp.ClientError | OSError | None = None
                     try:
                         piece = await content.readany()
-                    except (aiohttp.ClientError, OSError):
-                        if not answer.stopped:
-                            raise
-                        piece = b""  # The answer is whole; only its closing words are missing.
+                    except (aiohttp.ClientError, OSError) as error:
+                        broken, piece = error, _arrived(content)
                     if piece:
                         answer.read(piece)
-                    else:
-                        answer.end()
+                    if answer.stopped if broken else not piece:
+                        answer.end()  # A whole answer may lack its closing words.
                     if answer.progressed:
                         watch.progress()
                     if events := answer.take():
@@ -348,6 +347,8 @@ class WireClient(ABC):
                             gathering.begin()
                     if answer.error is not None:
                         raise answer.error
+                    if broken is not None and not answer.done:
+                        raise broken
                 watch.pause()
                 gathering.end()
                 yield answer.usage or answer.estimated_usage(request)
@@ -358,9 +359,8 @@ class WireClient(ABC):
                 if watch.expired:
                     limit = settings.CLOISON_GAP_TIMEOUT if given else tries.patience
                     raise ProviderTimeout(f"The model's provider was silent for {limit:g} seconds.") from None
-                broken = ProviderUnavailable("The model's provider broke off in the middle of its answer.")
                 if given or (wait := tries.again(None)) is None:
-                    raise broken from error
+                    raise ProviderUnavailable("The model's provider broke off in the middle of its answer.") from error
             except ProviderUnavailable:
                 if given or (wait := tries.again(None)) is None:
                     raise
@@ -521,6 +521,12 @@ def code_and_message(raw: bytes) -> tuple[str, str]:
     if code.isdigit():
         code = str(error.get("type") or "")
     return code if IDENTIFIER.fullmatch(code) else "", str(error.get("message") or "").lower()
+
+
+def _arrived(content: aiohttp.StreamReader) -> bytes:
+    """What came before the connection broke: aiohttp's reader raises at once and keeps what nobody has read yet."""
+    content.set_exception(None)  # type: ignore[arg-type]
+    return content.read_nowait()
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:
