@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -181,6 +182,33 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
         else:
             return
     raise RuntimeError("the web process does not listen")
+
+
+@contextlib.contextmanager
+def resting(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The process stands still: it takes no runs that are meant for another one, which is set up otherwise."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def another_web(live: Live, folder: Path, **environment: str) -> Iterator[Live]:
+    """A further web process on the same servers, with an environment of its own; its log is `folder`/web.log."""
+    port, log = free_port(), folder / "web.log"
+    process = start_process("serve", "--port", str(port), log=log, **environment)
+    try:
+        wait_for_port(port, process, log)
+        yield replace(live, port=port, web=process, logs=folder)
+    finally:
+        process.terminate()
+        try:
+            process.wait(25)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.conftest import Live, another_web, resting
 from tests.conversations.test_attachments import picture, sound
 from tests.conversations.test_privacy import SECRETS, own_rules, provider, routing, set_privacy
 from tests.gateway.conftest import Provider, simulator
@@ -25,17 +24,17 @@ BARE = [SECRETS[0], SECRETS[2], "3000600001123456789018"]
 
 
 @pytest.fixture(scope="module")
-def seeing(live: Live, simulator: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def seeing_web(live: Live, simulator: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A web process whose one model reads pictures and is in the cloud, as far as anybody told it."""
-    port, log = free_port(), tmp_path_factory.mktemp("seeing") / "web.log"
     told = {"OPENAI_API_BASE": simulator.base, "CLOISON_OPENAI_MODEL": "gpt-4o", "CLOISON_OPENAI_LOCALITY": "cloud"}
-    process = start_process("serve", "--port", str(port), log=log, **told)
-    try:
-        wait_for_port(port, process, log)
-        yield dataclasses.replace(live, port=port, web=process)
-    finally:
-        process.terminate()
-        process.wait(25)
+    with another_web(live, tmp_path_factory.mktemp("seeing"), **told) as web:
+        yield web
+
+
+@pytest.fixture
+def seeing(live: Live, seeing_web: Live) -> Iterator[Live]:
+    with resting(live.web):
+        yield seeing_web
 
 
 async def attached(http: Any, content: bytes, name: str) -> str:

@@ -23,7 +23,7 @@ from gateway.access import EveryModel
 from gateway.errors import NoPermittedModel
 from gateway.models import UsageRecord
 from gateway.router import LLMRouter
-from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.conftest import Live, another_web, resting
 from tests.gateway.conftest import Provider, simulator
 from tests.people import House
 from tests.wire import ask, client, sse, text_of
@@ -43,15 +43,9 @@ def provider(simulator: Provider) -> Provider:
 @pytest.fixture
 def outside(live: Live, provider: Provider, tmp_path: Path) -> Iterator[Live]:
     """A web process whose one model is in the cloud, as far as anybody told it."""
-    port, log = free_port(), tmp_path / "outside.log"
     told = {"OPENAI_API_BASE": provider.base, "CLOISON_OPENAI_MODEL": "sim", "CLOISON_OPENAI_LOCALITY": "cloud"}
-    process = start_process("serve", "--port", str(port), log=log, **told)
-    try:
-        wait_for_port(port, process, log)
-        yield dataclasses.replace(live, port=port, web=process)
-    finally:
-        process.terminate()
-        process.wait(25)
+    with resting(live.web), another_web(live, tmp_path, **told) as web:
+        yield web
 
 
 @pytest.fixture(autouse=True)

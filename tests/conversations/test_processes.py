@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.conftest import Live, another_web
 from tests.people import House
 from tests.wire import ask, client, socket, sse, text_of
 
@@ -21,19 +19,8 @@ from tests.wire import ask, client, socket, sse, text_of
 @pytest.fixture
 def second(live: Live, tmp_path: Path) -> Iterator[Live]:
     """A second web process on the same servers, whose answers take several seconds."""
-    port, log = free_port(), tmp_path / "web2.log"
-    process = start_process("serve", "--port", str(port), log=log, CLOISON_BUILTIN_PACE_MS="400")
-    try:
-        wait_for_port(port, process, log)
-        yield dataclasses.replace(live, port=port, web=process)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(25)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with another_web(live, tmp_path, CLOISON_BUILTIN_PACE_MS="400") as web:
+        yield web
 
 
 async def wait_for_text(live: Live, run: str, house: House, seconds: float = 10) -> None:

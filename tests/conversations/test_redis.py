@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from core import streams
 from tests import cluster
-from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.conftest import Live, another_web, resting
 from tests.people import House
 from tests.wire import ask, client, socket, sse, text_of
 
@@ -20,14 +19,8 @@ pytestmark = pytest.mark.faults
 
 @pytest.fixture
 def slow(live: Live, tmp_path: Path) -> Iterator[Live]:
-    port, log = free_port(), tmp_path / "slow.log"
-    process = start_process("serve", "--port", str(port), log=log, CLOISON_BUILTIN_PACE_MS="150")
-    try:
-        wait_for_port(port, process, log)
-        yield dataclasses.replace(live, port=port, web=process)
-    finally:
-        process.terminate()
-        process.wait(25)
+    with resting(live.web), another_web(live, tmp_path, CLOISON_BUILTIN_PACE_MS="150") as web:
+        yield web
 
 
 @pytest.mark.parametrize("emptied", [False, True])

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from tests import cluster
-from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.conftest import Live, another_web, free_port, resting, wait_for_port
 from tests.gateway.conftest import Provider, simulator
 from tests.people import House
 from tests.wire import ask, client, new_conversation, socket, sse, text_of
@@ -37,14 +37,8 @@ def told(provider: Provider) -> dict[str, str]:
 def simulated(live: Live, simulator: Provider, tmp_path: Path) -> Iterator[Live]:
     """A web process whose answers come from the simulator."""
     simulator.reset()
-    port, log = free_port(), tmp_path / "simulated.log"
-    process = start_process("serve", "--port", str(port), log=log, **told(simulator))
-    try:
-        wait_for_port(port, process, log)
-        yield dataclasses.replace(live, port=port, web=process)
-    finally:
-        process.terminate()
-        process.wait(25)
+    with resting(live.web), another_web(live, tmp_path, **told(simulator)) as web:
+        yield web
 
 
 async def reset_after(http: httpx.AsyncClient, path: str, events: int) -> list[dict[str, Any]]:
@@ -100,7 +94,7 @@ async def test_case_55_who_vanishes_by_a_reset_resumes_without_gap_or_repeat(
 async def test_case_55_stop_reaches_the_provider_within_a_second(simulated: Live, simulator: Provider, acme: House) -> None:
     async with client(simulated, acme.person("member")) as http:
         started = await ask(http, "[[sim ttft=50 itl=20 tokens=2000]]")
-        await simulator.until(5, active=1)
+        await simulator.until(20, active=1)
         run = started["run"]["id"]
         stopping = asyncio.create_task(http.post(f"/api/v1/runs/{run}/stop/"))
         seconds = await simulator.until(1.0, active=0, client_gone=1)

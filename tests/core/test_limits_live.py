@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
 import statistics
 import time
@@ -18,7 +17,7 @@ from django.conf import settings
 
 from core import streams
 from tests import cluster
-from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.conftest import Live, another_web
 from tests.people import House
 from tests.wire import client, new_conversation, socket
 
@@ -29,16 +28,10 @@ def strict(live: Live, tmp_path: Path) -> Iterator[Live]:
     with redis.Redis.from_url(settings.REDIS.runs) as link:
         for key in [*link.scan_iter("rate:*"), *link.scan_iter("sockets:*")]:
             link.delete(key)
-    port, log = free_port(), tmp_path / "strict.log"
     figures = {"CLOISON_RATE_PER_MINUTE": "60", "CLOISON_RATE_BURST": "100", "CLOISON_SOCKETS_PER_USER": "10"}
     figures["CLOISON_LIMITER_TIMEOUT_MS"] = "500"  # A machine that stalls must not make this process decide by itself.
-    process = start_process("serve", "--port", str(port), log=log, CLOISON_DB_POOL="4", **figures)
-    try:
-        wait_for_port(port, process, log)
-        yield dataclasses.replace(live, port=port, web=process)
-    finally:
-        process.terminate()
-        process.wait(25)
+    with another_web(live, tmp_path, CLOISON_DB_POOL="4", **figures) as web:
+        yield web
 
 
 async def fire(http: httpx.AsyncClient, count: int) -> tuple[list[httpx.Response], float]:

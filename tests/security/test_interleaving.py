@@ -22,7 +22,7 @@ from assistants.conversations.models import Conversation, Message, Run
 from isolation import context, in_thread
 from isolation.context import NoTenantContext
 from tests import canary
-from tests.conftest import Live, free_port, start_process, wait_for_port
+from tests.conftest import Live, another_web
 from tests.people import Actor, House
 from tests.wire import Socket, client, socket
 
@@ -46,15 +46,9 @@ def plant(actor: Actor, count: int = 5) -> list[Run]:
 @pytest.fixture(params=[2, 10])
 def pooled(request: pytest.FixtureRequest, live: Live, tmp_path: Path) -> Iterator[Live]:
     """A web process with a pool of two, and one of ten."""
-    port, log = free_port(), tmp_path / "pooled.log"
-    process = start_process("serve", "--port", str(port), log=log, CLOISON_DB_POOL=str(request.param))
-    try:
-        wait_for_port(port, process, log)
-        yield dataclasses.replace(live, port=port, web=process)
-    finally:
-        process.terminate()
-        process.wait(25)
-    canary.look(log.read_bytes(), None, log.name)
+    with another_web(live, tmp_path, CLOISON_DB_POOL=str(request.param)) as web:
+        yield web
+    canary.look((tmp_path / "web.log").read_bytes(), None, "web.log")
 
 
 @dataclasses.dataclass
