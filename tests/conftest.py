@@ -24,7 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="also the long loads")
 
 
+# Files of few and long tests: begun last, one process would work on them while the other has nothing left.
+LONG = ("appliance/test_up.py", "tenants/test_lifecycle.py", "browser/", "conversations/", "security/test_interleaving.py")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if f"tests/{name}" in item.nodeid), len(LONG)))
     for name in ("faults", "soak"):
         if not config.getoption(f"--{name}"):
             for item in items:

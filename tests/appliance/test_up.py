@@ -75,12 +75,29 @@ class Appliance:
         return time.monotonic() - begun
 
 
+def opened(folder: Path) -> Path:
+    """A folder that the servers' own user may pass through."""
+    for each in (folder, *folder.parents):
+        if each.owner() == Path("~").expanduser().owner() and str(each).startswith("/tmp/pytest"):
+            each.chmod(0o755)
+    return folder
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == Path("~").expanduser().owner() and str(folder).startswith("/tmp/pytest"):
-            folder.chmod(0o755)
-    yield tmp_path / "var"
+def data(tmp_path: Path) -> Path:
+    return opened(tmp_path) / "var"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    """One that several tests look at. Its environment holds a password that is not the web's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_BACKUP_PASSWORD", "for-nobody-who-serves")
+        appliance = Appliance(opened(tmp_path_factory.mktemp("running")) / "var", free_port(), "--no-demo")
+    try:
+        yield appliance.wait_ready()
+    finally:
+        appliance.stop()
 
 
 def live(port: int) -> bool:
@@ -143,20 +160,18 @@ def test_it_recovers_after_the_whole_group_was_killed(data: Path) -> None:
         second.stop()
 
 
-def test_a_second_copy_on_the_same_data_is_refused_and_another_is_undisturbed(data: Path, tmp_path: Path) -> None:
-    first = Appliance(data, free_port(), "--no-demo").wait_ready()
-    other = Appliance(tmp_path / "other", free_port(), "--no-demo").wait_ready()
+def test_a_second_copy_on_the_same_data_is_refused_and_another_is_undisturbed(running: Appliance, data: Path) -> None:
+    other = Appliance(data, free_port(), "--no-demo").wait_ready()
     try:
-        again = Appliance(data, free_port(), "--no-demo")
+        again = Appliance(running.data, free_port(), "--no-demo")
         assert again.process.wait(30) != 0
         assert "Another `manage.py up` already runs" in again.printed
-        assert live(first.port)
+        assert live(running.port)
         assert live(other.port)
-        secrets = [(folder / "secrets.json").read_text() for folder in (data, tmp_path / "other")]
+        secrets = [(folder / "secrets.json").read_text() for folder in (running.data, data)]
         assert secrets[0] != secrets[1]
     finally:
         other.stop()
-        first.stop()
 
 
 def test_a_port_in_use_says_what_to_do(data: Path) -> None:
@@ -199,43 +214,37 @@ def seed_operator(data: Path) -> None:
     )
 
 
-def test_an_organisation_asked_for_in_the_console_answers_soon(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_BACKUP_PASSWORD", "for-nobody-who-serves")
-    appliance = Appliance(data, free_port(), "--no-demo").wait_ready()
-    try:
-        seed_operator(data)
-        with httpx.Client(base_url=f"http://127.0.0.1:{appliance.port}", headers={"Host": "localhost"}, timeout=20) as client:
+def test_an_organisation_asked_for_in_the_console_answers_soon(running: Appliance) -> None:
+    seed_operator(running.data)
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", headers={"Host": "localhost"}, timeout=20) as client:
 
-            def post(path: str, **fields: str) -> httpx.Response:
-                client.get(path)
-                return client.post(path, data={**fields, "csrfmiddlewaretoken": client.cookies["csrftoken"]})
+        def post(path: str, **fields: str) -> httpx.Response:
+            client.get(path)
+            return client.post(path, data={**fields, "csrfmiddlewaretoken": client.cookies["csrftoken"]})
 
-            post("/admin/login/", username="operator@cloison.test", password="correct-horse-battery", next="/admin/")
-            begun = time.monotonic()
-            asked = post(
-                "/admin/tenants/tenantjob/add/",
-                name="Initech",
-                domain="initech.localhost",
-                admin_email="boss@initech.test",
-                language="en",
-                colour="#224466",
-                colour_ink="#ffffff",
-            )
-            assert asked.status_code == 302, asked.text
-            seen: dict[str, float] = {}
-            while "data-more" in (page := client.get(f"{asked.headers['location']}?part").text):
-                for step in re.findall(r'aria-current="step">([^<]+)<', page):
-                    seen.setdefault(step, round(time.monotonic() - begun, 1))
-                assert time.monotonic() - begun < 30, page
-                time.sleep(0.05)
-            print(f"ready after {time.monotonic() - begun:.1f} s; steps seen at {seen}")
-            assert seen
-            assert "http://initech.localhost" in page
-            assert client.get("/login/", headers={"Host": "initech.localhost"}).status_code == 200
-        # The web process never holds what the job was done with, even where it came by environment.
-        migrator = json.loads((data / "provision.json").read_text())["DATABASE_MIGRATOR_PASSWORD"]
-        web = appliance.children()["serve"]
-        assert migrator not in str(web.environ())
-        assert "DATABASE_BACKUP_PASSWORD" not in web.environ()
-    finally:
-        appliance.stop()
+        post("/admin/login/", username="operator@cloison.test", password="correct-horse-battery", next="/admin/")
+        begun = time.monotonic()
+        asked = post(
+            "/admin/tenants/tenantjob/add/",
+            name="Initech",
+            domain="initech.localhost",
+            admin_email="boss@initech.test",
+            language="en",
+            colour="#224466",
+            colour_ink="#ffffff",
+        )
+        assert asked.status_code == 302, asked.text
+        seen: dict[str, float] = {}
+        while "data-more" in (page := client.get(f"{asked.headers['location']}?part").text):
+            for step in re.findall(r'aria-current="step">([^<]+)<', page):
+                seen.setdefault(step, round(time.monotonic() - begun, 1))
+            assert time.monotonic() - begun < 30, page
+            time.sleep(0.05)
+        print(f"ready after {time.monotonic() - begun:.1f} s; steps seen at {seen}")
+        assert "http://initech.localhost" in page
+        assert client.get("/login/", headers={"Host": "initech.localhost"}).status_code == 200
+    # The web process never holds what the job was done with, even where it came by environment.
+    migrator = json.loads((running.data / "provision.json").read_text())["DATABASE_MIGRATOR_PASSWORD"]
+    web = running.children()["serve"]
+    assert migrator not in str(web.environ())
+    assert "DATABASE_BACKUP_PASSWORD" not in web.environ()

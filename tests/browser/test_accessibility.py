@@ -22,8 +22,7 @@ def violations(page: Page) -> list[str]:
     return [f"{page.url} {rule['id']}: {[node['html'][:200] for node in rule['nodes']]}" for rule in found]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
 def test_pages_have_no_violation(acme: House, paced: Live, sign_in: SignIn, width: int, scheme: str) -> None:
     page = sign_in(acme.person("admin"), width=width, scheme=scheme)
     found = violations(page)
