@@ -63,9 +63,10 @@ GRANT {SERVICE_ROLE} TO {MIGRATOR_ROLE} WITH INHERIT FALSE, SET TRUE;
 GRANT pg_read_all_data TO {BACKUP_LOGIN};
 """
 
-PRINCIPALS = """CASE WHEN split_part(ctx, '|', 2) <> '0' THEN array_append(
-    ARRAY(SELECT CASE WHEN cap LIKE 'group:%' THEN cap ELSE 'role:' || cap END
-          FROM unnest(string_to_array(split_part(ctx, '|', 3), ',')) AS cap), 'user:' || split_part(ctx, '|', 2)) END"""
+# Without a query of its own, for which an executor would have to be started.
+PRINCIPALS = """CASE WHEN split_part(ctx, '|', 2) <> '0' THEN string_to_array('user:' || split_part(ctx, '|', 2)
+    || CASE split_part(ctx, '|', 3) WHEN '' THEN ''
+       ELSE replace(replace(',' || split_part(ctx, '|', 3), ',', ',role:'), ',role:group:', ',group:') END, ',') END"""
 
 
 def said(name: str, arguments: str, returns: str, value: str, otherwise: str = "NULL") -> str:
@@ -128,7 +129,7 @@ ALTER FUNCTION guard.ctx() OWNER TO {GUARD_ROLE};
 {said("uid", "t text", "bigint", "nullif(split_part(ctx, '|', 2)::bigint, 0)")}
 {said("can", "t text, cap text", "boolean", "cap = ANY (string_to_array(split_part(ctx, '|', 3), ','))", otherwise="false")}
 {said("caps", "t text", "text[]", "string_to_array(split_part(ctx, '|', 3), ',')")}
--- What grants may name: user:7, role:member, group:3.
+-- What grants may name: user:7 (always the first), role:member, group:3.
 {said("principals", "t text", "text[]", PRINCIPALS)}
 GRANT EXECUTE ON FUNCTION guard.ctx() TO PUBLIC;
 
