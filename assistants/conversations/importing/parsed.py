@@ -34,6 +34,14 @@ class Skipped:
         return {"conversation": self.conversation, "message": self.message, "reason": self.reason}
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What a message says of an attached file; `sha256` is hexadecimal, empty where it is none."""
+
+    name: str
+    sha256: str
+
+
 @dataclass(slots=True)
 class ParsedMessage:
     """`key` and `parent` are names inside the conversation; `external_id` is what is given back."""
@@ -50,6 +58,7 @@ class ParsedMessage:
     continues: str = ""
     beside: str = ""
     feedback: dict[str, str] = field(default_factory=dict)
+    attachments: list[ParsedFile] = field(default_factory=list)
 
 
 @dataclass(slots=True)
