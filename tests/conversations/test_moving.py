@@ -299,9 +299,7 @@ def a_chatgpt_export() -> list[dict[str, Any]]:
 
 def test_a_chatgpt_export_comes_in_whole_and_says_what_it_cannot_bring(acme: House) -> None:
     member = acme.person("member")
-    archive = zipped(
-        **{"conversations.json": json.dumps(a_chatgpt_export()).encode(), "chat.html": b"<html>", "file-1.png": b"x"}
-    )
+    archive = zipped(**{"conversations.json": json.dumps(a_chatgpt_export()).encode(), "chat.html": b"<html>"})
 
     told = upload(member, archive, "chatgpt.zip").json()
     [tree] = json.loads(export(member, f"{told['conversation']}/"))["conversations"]

@@ -24,7 +24,7 @@ from assistants.conversations.importing import storing
 from assistants.conversations.models import Attachment, Conversation, Import, Message
 from documents.parsing.sandbox import parser
 from tests.conversations.test_attachments import body_of, sound
-from tests.conversations.test_moving import a_tree, document, export, shape, unpacked, upload, zipped
+from tests.conversations.test_moving import a_tree, document, export, node, shape, unpacked, upload, zipped
 from tests.people import Actor, House
 
 
@@ -229,6 +229,51 @@ def test_of_an_import_that_fails_in_the_middle_no_file_stays(acme: House, monkey
     again = brought(member, archive)  # With room again, the rest follows.
     assert (again["status"], again["imported"], again["existing"], again["skipped"]) == ("done", 1, 1, [])
     assert len(kept_files(member) - before) == 6
+
+
+def test_pictures_and_files_of_a_chatgpt_archive_come_in_where_they_are(acme: House) -> None:
+    member = acme.person("member")
+    nodes = [node("root", None, ["q"])]
+    pointers = [
+        "file-service://file-Aa1",
+        "sediment://file_b2#x",
+        "sediment://file_gone",
+        "sediment://file_two",
+        "https://x/file-Aa1",
+    ]
+    pictures = [{"content_type": "image_asset_pointer", "asset_pointer": pointer} for pointer in pointers]
+    attached = [
+        {"id": "file-Aa1", "name": "otter.png"},
+        {"id": "file-C3", "name": "plan.txt"},
+        {"id": "file-D4", "name": "run.exe"},
+    ]
+    content = {"content_type": "multimodal_text", "parts": [*pictures, "What are these?"]}
+    nodes.append(node("q", "root", ["a"], "user", metadata={"attachments": attached}, **content))
+    nodes.append(node("a", "q", [], "assistant", content_type="multimodal_text", parts=[pictures[0], "Otters."]))
+    export_of = [{"id": "c", "title": "Otters", "mapping": {each["id"]: each for each in nodes}, "current_node": "a"}]
+    members = {
+        "file-Aa1-otter.png": drawn("one", "PNG"),
+        "user-x/file_b2-sanitized.dat": drawn("two", "JPEG"),
+        "file_two-1.png": drawn("one", "PNG"),
+        "file_two-2.png": drawn("one", "PNG"),
+        "file-C3-plan.txt": b"The otter sleeps.",
+        "file-D4-run.exe": b"MZ" + bytes(200),
+        "file-Aa12-other.png": b"x",
+    }
+
+    told = brought(member, zipped(**{"conversations.json": json.dumps(export_of).encode(), **members}))
+
+    assert (told["imported"], told["refused"]) == (1, 0)
+    assert [(each["message"], each["reason"]) for each in told["skipped"]] == [
+        ("a", "image"), ("q", "image"), ("q", "image"), ("q", "image"), ("q", "attachment_refused"),
+    ]  # fmt: skip
+    with member.acting():
+        rows = Attachment.objects.select_related("message").all()
+        assert [(row.message.external_id, row.kind, row.name, row.content_type) for row in rows] == [  # type: ignore[union-attr]
+            ("q", "image", "otter.png", "image/png"),
+            ("q", "image", "sanitized.jpg", "image/jpeg"),
+            ("q", "file", "plan.txt", "text/plain"),
+        ]
 
 
 def test_what_an_import_brought_goes_with_its_conversation_and_to_a_model(acme: House, globex: House) -> None:

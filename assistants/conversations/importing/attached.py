@@ -6,16 +6,21 @@ import hashlib
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import filetype
 
 from accounts.models import User
 from assistants.conversations import attachments
 from assistants.conversations.importing.errors import NoRoom
-from assistants.conversations.importing.files import DAMAGE, FILES, METHODS, PART, is_bomb
+from assistants.conversations.importing.files import ASSET, DAMAGE, FILES, METHODS, PART, is_bomb
 from assistants.conversations.importing.parsed import ParsedConversation, ParsedFile
 from assistants.conversations.models import Attachment
 from core.errors import AppError
 from documents.errors import FileTooLarge, StorageFull
+from documents.parsing.sniff import HEAD
 
 MOST_UNPACKED = 1024 * 1024 * 1024  # bytes of all files that one import stores
 MOST_TEXT = 30_000_000  # characters of the files of one conversation, which are in memory until it is stored
@@ -34,6 +39,7 @@ class Files:
     alive: Callable[[], None]
     _left: int = field(default_factory=lambda: MOST_UNPACKED)
     _characters: int = 0  # of the conversation's files so far
+    _assets: dict[str, list[zipfile.ZipInfo]] | None = None
     _until: float = field(default_factory=lambda: time.monotonic() + LONGEST)
 
     def bring(self, owner: User, parsed: ParsedConversation) -> dict[str, list[Attachment]]:
@@ -75,10 +81,11 @@ class Files:
             raise LeftOut("files_too_large")
         if time.monotonic() > self._until:
             raise LeftOut("files_took_too_long")
-        if is_bomb(member) or member.file_size > attachments.limit_of(attachments.kind_of(given.name)):
-            raise LeftOut("attachment_too_large")
         try:
-            return attachments.take(owner=owner, name=given.name, parts=self._parts(member, given), ours=True)
+            if is_bomb(member) or member.file_size > attachments.limit_of(attachments.kind_of(self._name(member, given))):
+                raise LeftOut("attachment_too_large")
+            parts = self._parts(member, given)
+            return attachments.take(owner=owner, name=self._name(member, given), parts=parts, ours=bool(given.sha256))
         except StorageFull as error:
             raise NoRoom from error
         except FileTooLarge as error:
@@ -87,15 +94,39 @@ class Files:
             raise LeftOut("attachment_refused") from error
 
     def _member(self, given: ParsedFile) -> zipfile.ZipInfo:
-        try:
-            member = self.archive.getinfo(f"{FILES}{given.sha256}") if self.archive else None
-        except KeyError:
-            member = None
-        if member is None or not given.sha256:
-            raise LeftOut("attachment_missing")
+        member = None
+        if self.archive and given.sha256:
+            with suppress(KeyError):
+                member = self.archive.getinfo(f"{FILES}{given.sha256}")
+        elif self.archive and given.asset:
+            found = self._named_assets(self.archive).get(given.asset, [])
+            member = found[0] if len(found) == 1 else None
+        if member is None:
+            raise LeftOut(given.missing)
         if member.flag_bits & 1 or member.compress_type not in METHODS:
             raise LeftOut("attachment_changed")
         return member
+
+    def _named_assets(self, archive: zipfile.ZipFile) -> dict[str, list[zipfile.ZipInfo]]:
+        if self._assets is None:
+            self._assets = {}
+            for member in archive.infolist():
+                if found := ASSET.match(PurePosixPath(member.filename).name):
+                    self._assets.setdefault(found[1], []).append(member)
+        return self._assets
+
+    def _name(self, member: zipfile.ZipInfo, given: ParsedFile) -> str:
+        """As the message says, or the archive. Some archives call pictures `.dat`: those are named by what is in them."""
+        assert self.archive
+        name = given.name or PurePosixPath(member.filename).name.removeprefix(given.asset).lstrip("-")
+        if given.asset and PurePosixPath(name).suffix.lower() in {"", ".dat"}:
+            try:
+                with self.archive.open(member) as content:
+                    found = filetype.guess(content.read(HEAD))
+            except DAMAGE as error:
+                raise LeftOut("attachment_changed") from error
+            name = f"{PurePosixPath(name).stem.lstrip('.') or 'file'}.{found.extension if found else 'dat'}"
+        return name
 
     def _parts(self, member: zipfile.ZipInfo, given: ParsedFile) -> Iterator[bytes]:
         """What is unpacked is counted and hashed: both may be a lie in the archive. Raises `LeftOut`."""
@@ -111,5 +142,5 @@ class Files:
                     yield part
         except DAMAGE as error:
             raise LeftOut("attachment_changed") from error
-        if digest.hexdigest() != given.sha256:
+        if given.sha256 and digest.hexdigest() != given.sha256:
             raise LeftOut("attachment_changed")

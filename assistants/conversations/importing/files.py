@@ -26,6 +26,7 @@ END, END64 = b"PK\x05\x06", b"PK\x06\x07"
 END_SIZE = 22
 CONVERSATIONS = re.compile(r"conversations(?:[-_]?\d+)?\.json")
 FILES = "files/"  # where our own archives keep attached files, each under its hash
+ASSET = re.compile(r"(file[-_][A-Za-z0-9]{1,64})[-.]")  # how ChatGPT's archive names files: the asset, and often a name behind it
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, OSError)
 
@@ -78,10 +79,14 @@ def opened(file: IO[bytes]) -> Iterator[Source]:
         yield Source(file, archive)
 
 
+def is_attached(member: str) -> bool:
+    return member.startswith(FILES) or ASSET.match(PurePosixPath(member).name) is not None
+
+
 def holds_attached(file: IO[bytes]) -> bool:
     """Whether an archive brings files, too. Leaves the file at its start. Raises as `opened`."""
     with opened(file) as source:
-        found = source.archive is not None and any(name.startswith(FILES) for name in source.archive.namelist())
+        found = source.archive is not None and any(map(is_attached, source.archive.namelist()))
     file.seek(0)
     return found
 

@@ -36,10 +36,14 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """What a message says of an attached file; `sha256` is hexadecimal, empty where it is none."""
+    """What a message says of an attached file, which an archive of ours holds by its hash (hexadecimal; empty where there is
+    none), and ChatGPT's by the name of its asset. `missing` is why it is left out where the archive holds it not.
+    """
 
     name: str
-    sha256: str
+    sha256: str = ""
+    asset: str = ""
+    missing: str = "attachment_missing"
 
 
 @dataclass(slots=True)
