@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 
 from accounts.console import ReadOnlyAdmin, tenant_site
 from accounts.models import User
-from assistants.conversations import reading, retention_console, sharing_console
+from assistants.conversations import ratings_console, reading, retention_console, sharing_console
 from audit.models import Reading
 from core.errors import AppError, NotFound
 
-__all__ = ["ReadingAdmin", "retention_console", "sharing_console"]  # Django looks for consoles here.
+__all__ = ["ReadingAdmin", "ratings_console", "retention_console", "sharing_console"]  # Django looks for consoles here.
 
 PAGE = 50
 LIST = "admin:audit_reading_changelist"

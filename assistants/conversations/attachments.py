@@ -10,6 +10,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
@@ -30,6 +31,7 @@ from assistants.conversations.models import UNSENT_LIFE, Attachment, Message
 from core.errors import AppError, Conflict, NotFound
 from core.ids import uuid7
 from documents.errors import EmptyDocument, FileTooLarge, StorageFull, UnsupportedType
+from documents.parsing.drawn import is_as_drawn
 from documents.parsing.elements import ParsingFailed
 from documents.parsing.sandbox import parser
 from documents.parsing.sniff import CONTENT_TYPES, ENDINGS, HEAD, Unsupported, sniff
@@ -92,11 +94,26 @@ def upload(*, owner: User, file: File[bytes]) -> Attachment:
     """
     if Attachment.objects.filter(owner=owner, message=None).count() >= MOST_UNSENT:
         raise TooManyAttachments(_("Send or remove some of the attachments that wait, then add others."))
-    name = clean_title(file.name or "")
-    kind = _claimed(name)
-    with _local(file, _limit(kind)) as path:
+    made = take(owner=owner, name=file.name or "", parts=file.chunks())
+    try:
+        made.save()
+    except BaseException:
+        remove_files([made.path])
+        raise
+    return made
+
+
+def take(*, owner: User, name: str, parts: Iterable[bytes], ours: bool = False) -> Attachment:
+    """A checked and read file in storage, as a row that the caller saves, or else removes the file.
+
+    A picture of `ours` that is built as we draw them stays as it is. Raises what `parts` raises, and as `upload`;
+    nothing is stored then.
+    """
+    name = clean_title(name)
+    kind = kind_of(name)
+    with _local(parts, limit_of(kind)) as path:
         read = {Attachment.Kind.IMAGE: _picture, Attachment.Kind.AUDIO: _sound}.get(kind, _document)(path, name)
-        if read.content is not None:
+        if read.content is not None and not (ours and is_as_drawn(path)):
             return _store(owner, kind, name, read, ContentFile(read.content))
         with path.open("rb") as source:
             return _store(owner, kind, name, read, File(source))
@@ -116,24 +133,26 @@ def upload_all(*, owner: User, files: Sequence[File[bytes]]) -> list[uuid.UUID]:
     return made
 
 
-def _claimed(name: str) -> Attachment.Kind:
+def kind_of(name: str) -> Attachment.Kind:
+    """What a file claims to be by its ending."""
     ending = PurePath(name).suffix.lower().lstrip(".")
     if ending in IMAGE_ENDINGS:
         return Attachment.Kind.IMAGE
     return Attachment.Kind.AUDIO if ending in AUDIO_ENDINGS else Attachment.Kind.FILE
 
 
-def _limit(kind: Attachment.Kind) -> int:
+def limit_of(kind: Attachment.Kind) -> int:
+    """Bytes that one of a kind may have."""
     return int(getattr(settings, f"CLOISON_MAX_ATTACHED_{kind.name}"))
 
 
 @contextmanager
-def _local(file: File[bytes], limit: int) -> Iterator[Path]:
+def _local(parts: Iterable[bytes], limit: int) -> Iterator[Path]:
     """The upload as a file of its own, no longer than the limit, for the time of the block."""
     with tempfile.NamedTemporaryFile(prefix="cloison-", dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
         size = 0
         try:
-            for part in file.chunks():
+            for part in parts:
                 size += len(part)
                 if size > limit:
                     raise FileTooLarge(_("A file of this kind may have %(limit)d MiB.") % {"limit": limit >> 20}, limit=limit)
@@ -215,24 +234,24 @@ def _store(owner: User, kind: Attachment.Kind, name: str, read: _Read, content: 
     path = f"{FOLDER}/{owner.pk}/{public_id}.{read.ending}"
     try:
         default_storage.save(path, content)
-        return Attachment.objects.create(
-            public_id=public_id,
-            owner=owner,
-            kind=kind,
-            name=name,
-            content_type=read.content_type,
-            size=content.size,
-            sha256=digest.hexdigest(),
-            path=path,
-            text=read.text,
-            characters=read.characters,
-        )
     except OSError as error:
         default_storage.delete(path)
         raise _full(error) from error
     except BaseException:
         default_storage.delete(path)
         raise
+    return Attachment(
+        public_id=public_id,
+        owner=owner,
+        kind=kind,
+        name=name,
+        content_type=read.content_type,
+        size=content.size,
+        sha256=digest.hexdigest(),
+        path=path,
+        text=read.text,
+        characters=read.characters,
+    )
 
 
 def find(user: User, public_id: uuid.UUID) -> Attachment:
@@ -281,11 +300,18 @@ def _repeat(attachments: Iterable[Attachment], question: Message) -> None:
     """Rows of their own over the same files: the rows of one conversation go together."""
     rows = []
     for each in attachments:
-        each.pk, each.public_id, each.message = None, uuid7(), question
-        each.conversation_id = question.conversation_id
-        rows.append(each)
+        row = copied(each)
+        row.message, row.conversation_id = question, question.conversation_id
+        rows.append(row)
     if rows:
         Attachment.objects.bulk_create(rows)
+
+
+def copied(attachment: Attachment) -> Attachment:
+    """An unsaved row of its own over the same file, for the same conversation."""
+    row = copy(attachment)
+    row.pk, row.public_id = None, uuid7()
+    return row
 
 
 def paths_of(conversations: Iterable[int]) -> list[str]:

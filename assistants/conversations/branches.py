@@ -18,6 +18,7 @@ from core.errors import Conflict, NotFound
 from documents.models import Folder
 
 LONGEST_COMMENT = 2_000  # characters
+LONGEST_MODEL = 250
 INHERITED = ("model", "folders")  # of the turn that is asked or answered again
 
 
@@ -199,8 +200,17 @@ def rate(*, owner: User, message: uuid.UUID, rating: str, reason: str = "", comm
     found = visible_message(owner, message)
     if found.role != Message.Role.ASSISTANT:
         raise NotAnAnswer
-    said = {"rating": rating, "reason": reason, "comment": comment.replace("\0", "")[:LONGEST_COMMENT]}
+    said = {"rating": rating, "reason": reason, "comment": comment.replace("\0", "")[:LONGEST_COMMENT], **_of_answer(found)}
     return Feedback.objects.update_or_create(message=found, owner=owner, defaults=said)[0]
+
+
+def _of_answer(message: Message) -> dict[str, Any]:
+    """Whose answer is rated. An imported one is nobody's here."""
+    run, assistant = getattr(message, "run", None), message.conversation.assistant
+    if run is None:
+        return {"counted": False, "model": "", "assistant": None}
+    model = str(run.routing.get("model") or "")[:LONGEST_MODEL]
+    return {"counted": True, "model": model, "assistant": assistant.public_id if assistant else None}
 
 
 def take_rating_back(*, owner: User, message: uuid.UUID) -> None:

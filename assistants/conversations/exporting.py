@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 import audit
 from accounts.models import User
+from assistants.conversations.importing.files import FILES
 from assistants.conversations.importing.ours import FORMAT, VERSION
 from assistants.conversations.models import Attachment, Conversation, Feedback, Message
 from assistants.conversations.rendering import MARKER
@@ -26,7 +27,6 @@ from assistants.conversations.tree import active_branch
 logger = logging.getLogger(__name__)
 
 Format = Literal["json", "md"]
-FILES = "files/"
 BLOCK = 1 << 20  # bytes
 TOGETHER = 20  # conversations that are in memory at once
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff<>:"/\\|?*]+')

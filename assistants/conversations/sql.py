@@ -1,4 +1,4 @@
-"""What Django's queries cannot say, by hand: keys before their rows, and the one row that a link opens."""
+"""What Django's queries cannot say, by hand: keys before their rows, the one row that a link opens, and counts of opinions."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ class OpenedRow:
     created_at: datetime
     expires_at: datetime
     opened: int
+
+
+def feedback_counts(begin: datetime, end: datetime) -> list[tuple[str, str, str, int]]:
+    """What is counted (reason, model, assistant, day), its key, the rating, and how often. Nothing for who may not see it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT part, key, rating, answers FROM feedback_counts(%s, %s)", [begin, end])
+        return [(part, key, rating, int(answers)) for part, key, rating, answers in cursor.fetchall()]
 
 
 def open_share(digest: str) -> OpenedRow | None:

@@ -37,7 +37,10 @@ from isolation import context
 SECTIONS: list[tuple[Any, list[str]]] = [
     (_("Access"), ["User", "Group", "SignInPolicy", "OIDCProvider", "SharingPolicy"]),
     (_("Knowledge"), ["Document", "Folder", "Assistant"]),
-    (_("Platform"), ["ModelRules", "ProviderAccount", "ModelGrant", "Budget", "UsageRecord", "Tenant", "Domain", "TenantJob"]),
+    (
+        _("Platform"),
+        ["ModelRules", "ProviderAccount", "ModelGrant", "Budget", "UsageRecord", "Feedback", "Tenant", "Domain", "TenantJob"],
+    ),
     (_("Audit"), ["AuditEvent", "RetentionPolicy", "ReadingPolicy", "Reading", "WallReport"]),
 ]
 TONES = {  # state: tone, icon. Colour never speaks alone.

@@ -29,6 +29,7 @@ class Right(StrEnum):
     TEST_WALLS = "walls.test"
     SET_POLICY = "policy.write"
     SEE_USAGE = "usage.read"
+    SEE_FEEDBACK = "feedback.read"  # how answers are rated, as counts
     MANAGE_PLATFORM = "platform.write"  # providers, budgets, webhooks, exports of one's own organisation
     CONSOLE = "console"
     OPERATE = "operate"  # the installation: organisations and hosts, no content
@@ -53,6 +54,7 @@ ROLES: dict[Right, tuple[str, ...]] = {
     Right.TEST_WALLS: ("admin", "auditor"),
     Right.SET_POLICY: ("admin",),
     Right.SEE_USAGE: ("admin", "manager", "auditor"),
+    Right.SEE_FEEDBACK: ("admin", "manager"),
     Right.MANAGE_PLATFORM: ("admin",),
     Right.CONSOLE: ("admin", "manager", "auditor", "operator"),
     Right.OPERATE: ("operator",),
@@ -76,6 +78,7 @@ CONSOLE: dict[str, tuple[Right, Right | None]] = {
     "audit.readingpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),
     "gateway.modelrules": (Right.SET_POLICY, Right.SET_POLICY),
     "conversations.retentionpolicy": (Right.SEE_AUDIT, Right.SET_POLICY),
+    "conversations.feedback": (Right.SEE_FEEDBACK, None),
     "conversations.sharingpolicy": (Right.SET_POLICY, Right.SET_POLICY),
     "audit.reading": (Right.SEE_AUDIT, Right.READ_PRIVATE),
     "audit.wallreport": (Right.TEST_WALLS, None),

@@ -133,6 +133,7 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}messages/<uuid:id>/activate/": {"POST": R.ASK},
     f"{API}messages/<uuid:id>/keep/": {"POST": R.ASK},
     f"{API}messages/<uuid:id>/feedback/": {"POST": R.ASK, "DELETE": R.ASK},
+    f"{API}feedback/": {"GET": R.SEE_FEEDBACK},
     f"{API}routing/preview/": {"POST": R.ASK},
     f"{API}search/": {"POST": R.READ},
     f"{API}folders/": {"GET": R.READ, "POST": R.UPLOAD},

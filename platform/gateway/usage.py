@@ -1,8 +1,7 @@
-"""Usage as people look at it: sums by day, model, person or route, and the geometry of its chart."""
+"""Usage as people look at it: sums by day, model, person or route, and its chart."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +18,7 @@ from accounts import grants
 from accounts.models import User
 from accounts.permissions import Right, allows
 from gateway import budgets
+from gateway.charts import stacked_bars
 from gateway.models import Budget, BudgetPeriod, UsageRecord
 
 By = Literal["day", "model", "user", "route"]
@@ -112,7 +112,7 @@ def chart_context(user: User, *, mine: bool = True) -> dict[str, Any]:
         legend[css] += row["n"]
         calls, money = calls + row["n"], money + row["money"]
     return {
-        "chart": _bars(counts, until.day),
+        "chart": stacked_bars(counts, range(1, until.day + 1), tuple(ROUTES.values())),
         "legend": legend,
         "calls": calls,
         "cost": money.quantize(Decimal("0.01")),
@@ -151,32 +151,3 @@ def binding(user: User) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _bars(counts: dict[int, dict[str, int]], days: int, *, width: int = 720, height: int = 190) -> dict[str, Any]:
-    """Stacked bars, a slot for each day; the numbers are pixels."""
-    left, bottom, top = 40, height - 30, 16
-    most = max([sum(day.values()) for day in counts.values()] or [1])
-    magnitude = 10 ** math.floor(math.log10(most))
-    step = max(1, next(size * magnitude for size in (0.25, 0.5, 1, 2, 4) if size * magnitude * 4 >= most))
-    ceiling = step * max(1, math.ceil(most / step))
-    slot = (width - left) / days
-
-    def y(value: float) -> float:
-        return float(round(bottom - (bottom - top) * value / ceiling, 1))
-
-    bars = []
-    for day, parts in counts.items():
-        below = 0
-        for css in ROUTES.values():
-            if number := parts.get(css, 0):
-                x, upper = round(left + slot * (day - 1) + slot * 0.15, 1), y(below + number)
-                bars.append({"css": css, "x": x, "y": upper, "height": round(max(y(below) - upper - 0.5, 0.5), 1)})
-                below += number
-    lines = [{"y": y(value), "text": y(value) + 4, "label": f"{value:g}"} for value in _steps(step, ceiling)]
-    ticks = [{"x": round(left + slot * (day - 0.5), 1), "label": day} for day in range(1, days + 1, 7)]
-    return {"width": width, "height": height, "bars": bars, "bar": round(slot * 0.7, 1), "lines": lines, "ticks": ticks}
-
-
-def _steps(step: float, ceiling: float) -> list[float]:
-    return [step * number for number in range(round(ceiling / step) + 1)]

@@ -48,6 +48,7 @@ def test_pages_have_no_violation(acme: House, paced: Live, sign_in: SignIn, widt
         "/admin/gateway/provideraccount/health/",
         "/admin/gateway/budget/add/",
         "/admin/gateway/usagerecord/",
+        "/admin/conversations/feedback/",
         "/admin/audit/auditevent/",
         "/admin/audit/readingpolicy/",
         "/admin/conversations/retentionpolicy/1/change/",

@@ -5,6 +5,7 @@ from assistants.conversations.api.attachments import AttachmentViewSet
 from assistants.conversations.api.branches import ContinueView, MessageDetailViewSet
 from assistants.conversations.api.moving import ExportAllView, ExportOneView, ImportView, ImportViewSet
 from assistants.conversations.api.organising import ConversationFolderViewSet, NewDraftView, TagViewSet
+from assistants.conversations.api.ratings import FeedbackCountsView
 from assistants.conversations.api.readings import MyReadingsView, ReadingViewSet
 from assistants.conversations.api.sharing import ConversationShareViewSet, ShareViewSet
 from assistants.conversations.api.views import ConversationViewSet, MessageViewSet, PreviewView, RunViewSet
@@ -32,6 +33,7 @@ urlpatterns = [
         ConversationShareViewSet.as_view({"get": "list", "post": "create"}),
         name="conversation-shares",
     ),
+    path("feedback/", FeedbackCountsView.as_view(), name="feedback-counts"),
     path("routing/preview/", PreviewView.as_view(), name="routing-preview"),
     path("drafts/new/", NewDraftView.as_view(), name="new-draft"),
     path("me/readings/", MyReadingsView.as_view(), name="my-readings"),

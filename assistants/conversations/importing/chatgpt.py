@@ -1,19 +1,34 @@
 """ChatGPT's export: `conversations.json`, alone or in its archive.
 
 A conversation is a `mapping` of nodes with `parent` and `children`; a node's `message` has `author.role`, `content`
-with `content_type` and `parts`, `create_time` in seconds; `current_node` ends the active branch.
+with `content_type` and `parts`, `create_time` in seconds; `current_node` ends the active branch. A file is named by its asset, in
+a part's `asset_pointer` or among `metadata.attachments`, and lies in the archive under a name that begins with it.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from assistants.conversations.importing.parsed import Grafter, ParsedConversation, members, moment, name, text, walk
+from assistants.conversations.attachments import MOST
+from assistants.conversations.importing.parsed import (
+    Grafter,
+    ParsedConversation,
+    ParsedFile,
+    members,
+    moment,
+    name,
+    text,
+    walk,
+)
 
 SOURCE = "chatgpt"
 INSTRUCTIONS = {"user_editable_context", "model_editable_context"}
 THOUGHTS = {"thoughts", "reasoning_recap"}
-PARTS = {"image_asset_pointer": "image", "audio_asset_pointer": "audio", "real_time_user_audio_video_asset_pointer": "audio"}
+PICTURE = "image_asset_pointer"
+POINTER = re.compile(r"(?:file-service|sediment)://(file[-_][A-Za-z0-9]{1,64})(?![A-Za-z0-9])")
+LISTED = 100  # files of one message that are looked at
+PARTS = {PICTURE: "image", "audio_asset_pointer": "audio", "real_time_user_audio_video_asset_pointer": "audio"}
 
 
 def matches(value: dict[str, Any]) -> bool:
@@ -58,14 +73,16 @@ def _add(grafter: Grafter, key: str, parent: str | None, message: dict[str, Any]
     content, metadata = members(message.get("content")), members(message.get("metadata"))
     role = text(members(message.get("author")).get("role"))
     words, lost = _words(content)
-    lost += ["attachment"] * min(len(found), 100) if isinstance(found := metadata.get("attachments"), list) else []
+    files = _files(content, metadata)
+    others = [reason for reason in lost if reason != PARTS[PICTURE]]  # Pictures are among the files.
+    lost = [*others, *(file.missing for file in files)]
     if reason := _not_a_turn(role, message, content, metadata):
         # A placeholder without a word in it, such as the root's, is nothing that could be lost.
         nothing = role in {"system", ""} and not words and reason != "custom_instructions"
         return grafter.leave_out(key, parent, *([] if nothing else [reason]), *(lost if role != "tool" else []))
     if not words:
         return grafter.leave_out(key, parent, *lost)
-    for reason in lost:
+    for reason in [*others, *["too_many_attachments"] * len(files[MOST:])] if role == "user" else lost:
         grafter.parsed.skip(reason, key)
     model = name(metadata.get("model_slug"))
     grafter.add(
@@ -76,8 +93,27 @@ def _add(grafter: Grafter, key: str, parent: str | None, message: dict[str, Any]
         created_at=moment(message.get("create_time")),
         external_id=name(message.get("id")) or name(key),
         origin={"model": model} if model else {},
+        attachments=files[:MOST] if role == "user" else [],
     )
     return None
+
+
+def _files(content: dict[str, Any], metadata: dict[str, Any]) -> list[ParsedFile]:
+    """What a message holds of files, each once: a picture stands in its parts, and mostly among its attachments, too."""
+    listed, parts = metadata.get("attachments"), content.get("parts")
+    attached = [
+        ParsedFile(text(members(given).get("name"), 1000), asset=name(members(given).get("id")), missing="attachment")
+        for given in (listed[:LISTED] if isinstance(listed, list) else [])
+    ]
+    named = {file.asset: file.name for file in attached}
+    pictures = []
+    for part in parts[:LISTED] if isinstance(parts, list) else []:
+        if members(part).get("content_type") == PICTURE:
+            pointer = POINTER.match(text(part.get("asset_pointer"), 500))
+            asset = pointer[1] if pointer else ""
+            pictures.append(ParsedFile(named.get(asset, ""), asset=asset, missing=PARTS[PICTURE]))
+    drawn = {file.asset for file in pictures} - {""}
+    return [*pictures, *(file for file in attached if file.asset not in drawn)]
 
 
 def _not_a_turn(role: str, message: dict[str, Any], content: dict[str, Any], metadata: dict[str, Any]) -> str:

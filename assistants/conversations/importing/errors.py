@@ -52,6 +52,14 @@ class UnknownVersion(ImportRefused):
     title = _("The file was made by a newer version")
 
 
+class NoRoom(ImportRefused):
+    """What came in before it stays; sent again, the rest follows."""
+
+    code: ClassVar[str] = "storage_full"
+    status = 507
+    title = _("There is no room left")
+
+
 class NothingImported(ImportRefused):
     """Every conversation of the file was refused; `skipped` says why."""
 

@@ -7,6 +7,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -23,7 +25,10 @@ ZIP = b"PK\x03\x04"
 END, END64 = b"PK\x05\x06", b"PK\x06\x07"
 END_SIZE = 22
 CONVERSATIONS = re.compile(r"conversations(?:[-_]?\d+)?\.json")
+FILES = "files/"  # where our own archives keep attached files, each under its hash
+ASSET = re.compile(r"(file[-_][A-Za-z0-9]{1,64})[-.]")  # how ChatGPT's archive names files: the asset, and often a name behind it
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, OSError)
 
 Tell = Callable[[int], None]
 """Is told how many bytes of the file are behind."""
@@ -41,15 +46,49 @@ def is_archive(file: IO[bytes]) -> bool:
     return head == ZIP
 
 
-def conversations(file: IO[bytes], tell: Tell = nobody) -> Iterator[tuple[Piece, bytes]]:
-    """Each conversation, and what stood around it so far in its file.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is read: a file of JSON, or an archive with one or more of them and perhaps attached files."""
 
-    Raises what `Cutter.feed` does, or `ArchiveTooLarge`.
-    """
-    if is_archive(file):
-        yield from _unzipped(file, tell)
+    file: IO[bytes]
+    archive: zipfile.ZipFile | None = None
+
+    def conversations(self, tell: Tell = nobody) -> Iterator[tuple[Piece, bytes]]:
+        """Each conversation, and what stood around it so far in its file.
+
+        Raises what `Cutter.feed` does, or `ArchiveTooLarge`.
+        """
+        if self.archive:
+            yield from _unzipped(self.archive, tell)
+            return
+        yield from _cut(iter(lambda: self.file.read(PART), b""), lambda: tell(self.file.tell()))
+
+
+@contextmanager
+def opened(file: IO[bytes]) -> Iterator[Source]:
+    """Raises `BrokenFile` or `ArchiveTooLarge`."""
+    if not is_archive(file):
+        yield Source(file)
         return
-    yield from _cut(iter(lambda: file.read(PART), b""), lambda: tell(file.tell()))
+    _check_directory(file)
+    try:
+        archive = zipfile.ZipFile(file)
+    except DAMAGE as error:
+        raise BrokenFile from error
+    with archive:
+        yield Source(file, archive)
+
+
+def is_attached(member: str) -> bool:
+    return member.startswith(FILES) or ASSET.match(PurePosixPath(member).name) is not None
+
+
+def holds_attached(file: IO[bytes]) -> bool:
+    """Whether an archive brings files, too. Leaves the file at its start. Raises as `opened`."""
+    with opened(file) as source:
+        found = source.archive is not None and any(map(is_attached, source.archive.namelist()))
+    file.seek(0)
+    return found
 
 
 def _cut(parts: Iterator[bytes], tell: Callable[[], None]) -> Iterator[tuple[Piece, bytes]]:
@@ -62,18 +101,16 @@ def _cut(parts: Iterator[bytes], tell: Callable[[], None]) -> Iterator[tuple[Pie
         yield piece, b""
 
 
-def _unzipped(file: IO[bytes], tell: Tell) -> Iterator[tuple[Piece, bytes]]:
-    _check_directory(file)
+def _unzipped(archive: zipfile.ZipFile, tell: Tell) -> Iterator[tuple[Piece, bytes]]:
     try:
-        with zipfile.ZipFile(file) as archive:
-            done = 0
-            budget = [MOST_UNPACKED]
-            for member in _wanted(archive.infolist()):
-                at = done
-                yield from _cut(_parts(archive, member, budget), lambda at=at: tell(at))  # type: ignore[misc]
-                done += member.compress_size
-                tell(done)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, OSError) as error:
+        done = 0
+        budget = [MOST_UNPACKED]
+        for member in _wanted(archive.infolist()):
+            at = done
+            yield from _cut(_parts(archive, member, budget), lambda at=at: tell(at))  # type: ignore[misc]
+            done += member.compress_size
+            tell(done)
+    except DAMAGE as error:
         raise BrokenFile from error
 
 
@@ -105,11 +142,15 @@ def _wanted(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     for each in wanted:
         if each.flag_bits & 1 or each.compress_type not in METHODS:
             raise BrokenFile
-        if each.file_size > RATIO_FLOOR and each.file_size > MOST_RATIO * each.compress_size:
+        if is_bomb(each):
             raise ArchiveTooLarge
     if sum(each.file_size for each in wanted) > MOST_UNPACKED:
         raise ArchiveTooLarge
     return sorted(wanted, key=lambda each: each.filename)
+
+
+def is_bomb(member: zipfile.ZipInfo) -> bool:
+    return member.file_size > RATIO_FLOOR and member.file_size > MOST_RATIO * member.compress_size
 
 
 def _parts(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: list[int]) -> Iterator[bytes]:

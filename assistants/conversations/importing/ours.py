@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from assistants.conversations.attachments import MOST
 from assistants.conversations.importing.errors import UnknownVersion
 from assistants.conversations.importing.parsed import (
     Grafter,
     NotReadable,
     ParsedConversation,
+    ParsedFile,
     members,
     moment,
     name,
@@ -28,6 +30,8 @@ OF_FORMAT = re.compile(rb'"format"\s*:\s*"cloison\.conversations"')
 OF_VERSION = re.compile(rb'"version"\s*:\s*(\d{1,6})\b')
 SCORES = ("vector", "text")
 LONGEST_COMMENT = 2_000  # characters
+SHA256 = re.compile("[0-9a-f]{64}")
+LISTED = 100  # attachments of one message that are looked at
 
 
 def check_version(head: bytes) -> None:
@@ -74,9 +78,8 @@ def read(value: dict[str, Any]) -> ParsedConversation:
             continues=name(message.get("continues")),
             beside=name(message.get("beside")),
             feedback=_feedback(message.get("feedback")),
+            attachments=_attachments(parsed, key, message),
         )
-        if message.get("attachments"):
-            parsed.skip("attachments", key)
     return grafter.end(name(value.get("leaf")) or None)
 
 
@@ -110,6 +113,20 @@ def _feedback(given: Any) -> dict[str, str]:
         "reason": str(reason) if reason in Feedback.Reason.values else "",
         "comment": text(said.get("comment"), LONGEST_COMMENT),
     }
+
+
+def _attachments(parsed: ParsedConversation, key: str, message: dict[str, Any]) -> list[ParsedFile]:
+    """As many as a question may have; answers have none."""
+    given = message.get("attachments")
+    listed = given[:LISTED] if isinstance(given, list) else []
+    taken = listed[:MOST] if message.get("role") == "user" else []
+    for _each in listed[len(taken) :]:
+        parsed.skip("too_many_attachments" if taken else "attachment_refused", key)
+    hashes = (text(members(each).get("sha256"), 65) for each in listed)
+    return [
+        ParsedFile(text(members(each).get("name"), 1000), sha256 if SHA256.fullmatch(sha256) else "")
+        for each, sha256 in zip(taken, hashes, strict=False)
+    ]
 
 
 def _whole(value: Any, least: int = 0) -> int | None:

@@ -34,6 +34,18 @@ class Skipped:
         return {"conversation": self.conversation, "message": self.message, "reason": self.reason}
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What a message says of an attached file, which an archive of ours holds by its hash (hexadecimal; empty where there is
+    none), and ChatGPT's by the name of its asset. `missing` is why it is left out where the archive holds it not.
+    """
+
+    name: str
+    sha256: str = ""
+    asset: str = ""
+    missing: str = "attachment_missing"
+
+
 @dataclass(slots=True)
 class ParsedMessage:
     """`key` and `parent` are names inside the conversation; `external_id` is what is given back."""
@@ -50,6 +62,7 @@ class ParsedMessage:
     continues: str = ""
     beside: str = ""
     feedback: dict[str, str] = field(default_factory=dict)
+    attachments: list[ParsedFile] = field(default_factory=list)
 
 
 @dataclass(slots=True)

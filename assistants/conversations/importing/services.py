@@ -21,6 +21,7 @@ from django.utils import timezone
 import audit
 from accounts.models import User
 from assistants.conversations.importing import chatgpt, files, open_webui, ours, plain
+from assistants.conversations.importing.attached import Files
 from assistants.conversations.importing.errors import (
     BrokenFile,
     FileTooLarge,
@@ -95,6 +96,7 @@ def start_import(*, owner: User, file: IO[bytes], name: str = "", key: str | Non
     size, digest = _measure(file)
     if key and (row := _known(owner, key, digest)):
         return row
+    at_once = _is_read_at_once(file, size)
     try:
         with transaction.atomic():
             row = Import.objects.create(owner=owner, name=name[:255], size=size, key=key, digest=digest)
@@ -102,7 +104,7 @@ def start_import(*, owner: User, file: IO[bytes], name: str = "", key: str | Non
         if key and (known := _known(owner, key, digest)):
             return known
         raise
-    if size > (AT_ONCE_ZIPPED if files.is_archive(file) else AT_ONCE):
+    if not at_once:
         _hand_on(row, file)
         return row
     Import.objects.filter(pk=row.pk).update(status=Import.Status.RUNNING)
@@ -111,6 +113,13 @@ def start_import(*, owner: User, file: IO[bytes], name: str = "", key: str | Non
         row.delete()
         raise outcome.error
     return _end(row, outcome)
+
+
+def _is_read_at_once(file: IO[bytes], size: int) -> bool:
+    """Files are not: each may take as long to read as it is hostile. Raises `BrokenFile` or `ArchiveTooLarge`."""
+    if not files.is_archive(file):
+        return size <= AT_ONCE
+    return size <= AT_ONCE_ZIPPED and not files.holds_attached(file)
 
 
 def _measure(file: IO[bytes]) -> tuple[int, str]:
@@ -191,8 +200,10 @@ def read(owner: User, file: IO[bytes], row: Import | None = None) -> Outcome:
     """Every conversation of the file, one at a time. `row` is told how far it is."""
     outcome = Outcome()
     told = [time.monotonic()]
+    behind = [0]  # bytes
 
     def tell(done: int) -> None:
+        behind[0] = done
         if row is not None and time.monotonic() - told[0] > TELL:
             told[0] = time.monotonic()
             share = min(99, done * 100 // max(row.size, 1))
@@ -201,11 +212,13 @@ def read(owner: User, file: IO[bytes], row: Import | None = None) -> Outcome:
             )
 
     try:
-        for piece, head in files.conversations(file, tell):
-            ours.check_version(head)
-            if outcome.met >= MOST_CONVERSATIONS:
-                raise TooMany(limit=MOST_CONVERSATIONS)
-            _take(owner, piece.json, outcome)
+        with files.opened(file) as source:
+            attached = Files(source.archive, alive=lambda: tell(behind[0]))
+            for piece, head in source.conversations(tell):
+                ours.check_version(head)
+                if outcome.met >= MOST_CONVERSATIONS:
+                    raise TooMany(limit=MOST_CONVERSATIONS)
+                _take(owner, piece.json, outcome, attached)
         if not outcome.imported + outcome.existing and outcome.refused:
             if outcome.unknown:
                 raise UnknownFormat
@@ -215,7 +228,7 @@ def read(owner: User, file: IO[bytes], row: Import | None = None) -> Outcome:
     return outcome
 
 
-def _take(owner: User, piece: bytes | None, outcome: Outcome) -> None:
+def _take(owner: User, piece: bytes | None, outcome: Outcome, attached: Files) -> None:
     if piece is None:
         return outcome.refuse("conversation_too_large")
     try:
@@ -232,7 +245,7 @@ def _take(owner: User, piece: bytes | None, outcome: Outcome) -> None:
         return outcome.refuse(str(error))
     if not parsed.external_id and parsed.source != plain.SOURCE:
         parsed.external_id = f"sha256:{hashlib.sha256(piece).hexdigest()}"
-    return outcome.keep(parsed, store(owner, parsed))
+    return outcome.keep(parsed, store(owner, parsed, attached))
 
 
 def _no_number(name: str) -> Any:

@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from assistants.conversations import organising
+from assistants.conversations.attachments import remove_files
 from assistants.conversations.importing import ours
+from assistants.conversations.importing.attached import Files
 from assistants.conversations.importing.parsed import ParsedConversation
-from assistants.conversations.models import Conversation, ConversationTag, Feedback, Message
+from assistants.conversations.models import Attachment, Conversation, ConversationTag, Feedback, Message
 from assistants.conversations.services import title_of
 from assistants.conversations.sql import message_keys
 from assistants.conversations.tree import Tree
@@ -44,22 +46,31 @@ def known(owner: User, parsed: ParsedConversation) -> uuid.UUID | None:
     return found.order_by().values_list("public_id", flat=True).first()
 
 
-def store(owner: User, parsed: ParsedConversation) -> Stored:
-    """In one transaction. Imported text, names and roles give nobody any right: all of it is the owner's."""
+def store(owner: User, parsed: ParsedConversation, files: Files) -> Stored:
+    """In one transaction. Imported text, names and roles give nobody any right: all of it is the owner's.
+
+    Files are read before it: that takes longer than rows may stay locked. Raises `NoRoom`.
+    """
     if there := known(owner, parsed):
         return Stored(there, made=False)
+    attached = files.bring(owner, parsed)
+    stored = None
     try:
         with transaction.atomic():
-            return _store(owner, parsed)
+            stored = _store(owner, parsed, attached)
     except IntegrityError:
         # The same file arrives twice at the same moment: the first one won.
         there = known(owner, parsed)
         if there is None:
             raise
         return Stored(there, made=False)
+    finally:
+        if stored is None:
+            remove_files({row.path for rows in attached.values() for row in rows})
+    return stored
 
 
-def _store(owner: User, parsed: ParsedConversation) -> Stored:
+def _store(owner: User, parsed: ParsedConversation, attached: dict[str, list[Attachment]]) -> Stored:
     now = timezone.now()
     begun = parsed.created_at or next((m.created_at for m in parsed.messages if m.created_at), None) or now
     dates: dict[str, Any] = {}
@@ -100,6 +111,10 @@ def _store(owner: User, parsed: ParsedConversation) -> Stored:
     Message.objects.bulk_create(rows, batch_size=BATCH)
     said = {message.key: message.feedback for message in parsed.messages if message.feedback}
     Feedback.objects.bulk_create([Feedback(message_id=keys[key], owner=owner, **given) for key, given in said.items()])
+    for key, files in attached.items():
+        for file in files:
+            file.message_id, file.conversation_id = keys[key], conversation.pk
+        Attachment.objects.bulk_create(files)
     _organise(owner, conversation, parsed)
     leaf = keys.get(parsed.leaf or "")
     usual = Tree.built(((row.pk, row.parent_id, row.continues_id, row.beside_id) for row in rows), None).path()[-1]

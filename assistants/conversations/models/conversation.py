@@ -230,6 +230,10 @@ class Feedback(models.Model):
     reason = models.CharField(max_length=12, choices=Reason, blank=True)
     comment = models.CharField(max_length=2000, blank=True)
     given_at = models.DateTimeField(auto_now=True)
+    # Repeated here, so that counting opens neither runs nor conversations.
+    counted = models.BooleanField(default=False, db_default=False, help_text="the answer was written here, not imported")
+    model = models.CharField(max_length=250, blank=True, db_default="", help_text="that wrote the answer; empty: none came to it")
+    assistant = models.UUIDField(null=True, help_text="the conversation's, when the answer was rated")
 
     objects: ClassVar[models.Manager[Feedback]] = FeedbackQuerySet.as_manager()
 
@@ -237,3 +241,6 @@ class Feedback(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["message", "owner"], name="conversations_feedback_once_per_person"),
         ]
+        indexes = [models.Index(fields=["given_at"], name="conversations_counted", condition=Q(counted=True))]
+        verbose_name = _("feedback")
+        verbose_name_plural = _("feedback on answers")

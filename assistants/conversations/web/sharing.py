@@ -32,7 +32,14 @@ REASONS: dict[str, str | Promise] = {
     "image": gettext_lazy("an image"),
     "audio": gettext_lazy("a recording"),
     "attachment": gettext_lazy("a file"),
-    "attachments": gettext_lazy("files"),
+    "attachments": gettext_lazy("files"),  # Of imports that knew no files yet.
+    "attachment_missing": gettext_lazy("a file that is not in the archive"),
+    "attachment_changed": gettext_lazy("a file that is damaged or was changed"),
+    "attachment_too_large": gettext_lazy("a file that is too large"),
+    "attachment_refused": gettext_lazy("a file that cannot be read"),
+    "too_many_attachments": gettext_lazy("a file more than a message may have"),
+    "files_too_large": gettext_lazy("a file beyond what all files of an import may have"),
+    "files_took_too_long": gettext_lazy("a file that there was no time left to read"),
     "tool_call": gettext_lazy("a call of a tool"),
     "tool_result": gettext_lazy("what a tool gave back"),
     "code_output": gettext_lazy("what a program printed"),
@@ -65,6 +72,7 @@ ERRORS: dict[str, str | Promise] = {
     "too_many_conversations": gettext_lazy("There are more conversations in the file than one import may bring"),
     "nothing_imported": gettext_lazy("No conversation of the file can be brought in"),
     "unknown_version": gettext_lazy("The file was made by a newer version"),
+    "storage_full": gettext_lazy("There is no room left"),
 }
 
 

@@ -40,6 +40,7 @@ RIGHTS: dict[Right, str | Promise] = {
     Right.SEE_INVENTORY: gettext_lazy("See the inventory"),
     Right.SEE_AUDIT: gettext_lazy("Read the audit log"),
     Right.SEE_USAGE: gettext_lazy("See usage"),
+    Right.SEE_FEEDBACK: gettext_lazy("See how answers are rated"),
 }
 
 
