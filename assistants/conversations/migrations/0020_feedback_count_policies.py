@@ -42,7 +42,7 @@ SET LOCAL ROLE cloison_owner;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0018_feedback_counts"), ("profiles", "0004_grants_policies")]
+    dependencies = [("conversations", "0019_feedback_counts"), ("profiles", "0004_grants_policies")]
 
     operations = [
         TenantSQL(KNOWN, ""),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('conversations', '0017_attachment_policies'),
+        ('conversations', '0018_readable_in_one_call'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
