@@ -12,7 +12,7 @@ from documents import search as searching
 from documents.models import Folder
 from documents.search import LONGEST_QUERY, Citation
 
-__all__ = ["Citation", "RAGService", "Searcher"]
+__all__ = ["Citation", "RAGService", "Searcher", "strict"]
 
 # A passage that holds less of the question's words than this, and means something else, supports no answer.
 ENOUGH_WORDS = 0.34
@@ -31,12 +31,10 @@ class RAGService:
 
     searcher: Searcher = searching.search
 
-    def retrieve(
-        self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int, strict: bool = True
-    ) -> list[Citation]:
+    def retrieve(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]:
         """The passages that may support an answer, best first; none where the documents do not speak of the question.
 
-        `strict` is for a model that cannot judge by itself whether a passage answers; a language model gets more.
+        These are for a language model; one that cannot judge by itself whether a passage answers gets the `strict` ones.
         `folders` are exclusive: of those that are gone or not this person's, nothing is found.
         """
         query = query.strip()[:LONGEST_QUERY]
@@ -46,12 +44,20 @@ class RAGService:
             folders = list(Folder.objects.visible_to(user).filter(public_id__in=folders).values_list("public_id", flat=True))
             if not folders:
                 return []
-        found = self.searcher(user=user, query=query, folders=folders, top_k=top_k)
-        share = 1.0 if strict else LENIENT
-        if not any(is_relevant(citation, share) for citation in found):
-            return []
-        enough = NEAR_BEST * share * max(citation.score for citation in found)
-        return [citation for citation in found if citation.score >= enough or is_relevant(citation, share)]
+        return supporting(self.searcher(user=user, query=query, folders=folders, top_k=top_k), LENIENT)
+
+
+def strict(found: list[Citation]) -> list[Citation]:
+    """Those of what `retrieve` found that a model may use that only quotes."""
+    return supporting(found, 1.0)
+
+
+def supporting(found: list[Citation], share: float) -> list[Citation]:
+    """What is relevant to a reader who wants `share` of what a strict one does, and what scores near the best of it."""
+    if not any(is_relevant(citation, share) for citation in found):
+        return []
+    enough = NEAR_BEST * share * max(citation.score for citation in found)
+    return [citation for citation in found if citation.score >= enough or is_relevant(citation, share)]
 
 
 def is_relevant(citation: Citation, share: float = 1.0) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -22,7 +23,7 @@ from assistants.conversations.screening import (
     route_of,
 )
 from core.errors import AppError
-from documents.rag import Citation
+from documents.rag import Citation, strict
 from gateway import language, tokens
 from gateway.catalogue import BUILTIN
 from gateway.errors import NoPermittedModel
@@ -42,9 +43,7 @@ MOST_QUOTABLE = 60_000  # characters
 class Retriever(Protocol):
     """What finds the passages for a question: `documents.rag.RAGService`, or a test's own."""
 
-    def retrieve(
-        self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int, strict: bool
-    ) -> list[Citation]: ...
+    def retrieve(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +174,14 @@ class _Prepared:
     decision: Decision
     request: ChatRequest
     found: list[Citation]
+    seconds: float  # that finding them took
     restorer: Restorer | None
     routed: Routed
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerService:
-    """Privacy verdict and route → passages → prompt within the model's window → the model's own words → citations.
+    """Passages → privacy verdict and route → prompt within the model's window → the model's own words → citations.
 
     The verdict is over everything that would leave, the passages included; only then is anything sent, or the first event
     told. Raises `gateway` errors (`ProviderError`, `NoPermittedModel`, `BudgetExceeded`), whose codes end the run.
@@ -195,37 +195,23 @@ class AnswerService:
 
     async def answer(self, turn: Turn) -> AsyncGenerator[AnswerEvent, None]:
         """The events of one turn, in order. Closing the generator closes the provider's connection."""
-        screen = await in_thread(self.keeper.open, turn)
-        begun_text = (ChatMessage("assistant", turn.so_far),) if turn.so_far else ()
-        asked = Asked(
-            turn.question,
-            (*turn.history, *begun_text),
-            turn.instructions,
-            files=turn.files,
-            unread=bool(turn.images or turn.audio),
-        )
-        verdict = await in_thread(screen.judge, asked)
-        decision = await self._route(turn, screen, verdict)
-        begun = self.clock()
-        found = await in_thread(
-            self.retriever.retrieve,
-            user=turn.user,
-            query=turn.question,
-            folders=turn.folders,
-            top_k=PASSAGES,
-            strict=decision.model.provider == BUILTIN,
-        )
-        seconds = self.clock() - begun
-        found = keep_numbers(turn.cited, found)
-        prepared = await self._prepare(turn, screen, asked, decision, found)
+        prepared = await self._prepare(turn)
         yield prepared.routed
-        yield Retrieved(tuple(found), seconds)
+        yield Retrieved(tuple(prepared.found), prepared.seconds)
         stream = self._write(turn, prepared)
         try:
             async for event in stream:
                 yield event
         finally:
             await stream.aclose()
+
+    async def _find(self, turn: Turn) -> tuple[list[Citation], float]:
+        """The passages, and the seconds that they took."""
+        begun = self.clock()
+        found = await in_thread(
+            self.retriever.retrieve, user=turn.user, query=turn.question, folders=turn.folders, top_k=PASSAGES
+        )
+        return keep_numbers(turn.cited, found), self.clock() - begun
 
     async def _route(self, turn: Turn, screen: Screen, verdict: Verdict) -> Decision:
         """Raises `PrivacyRefused`; a `NoPermittedModel` of a verdict that closed the way says so in its `reasons`."""
@@ -243,14 +229,23 @@ class AnswerService:
                 raise PrivacyRefused(str(error.detail), reasons=list(dict.fromkeys(reasons))) from error
             raise
 
-    async def _prepare(self, turn: Turn, screen: Screen, asked: Asked, decision: Decision, found: list[Citation]) -> _Prepared:
+    async def _prepare(self, turn: Turn) -> _Prepared:
         """The prompt, masked where it must be, after the verdict over all of it has been stored."""
-        passages = tuple(
-            Passage(number=number, text=c.text, title=c.title, page=c.page, language=c.language)
-            for number, c in enumerate(found, 1)
+        screen, (found, seconds) = await asyncio.gather(in_thread(self.keeper.open, turn), self._find(turn))
+        begun_text = (ChatMessage("assistant", turn.so_far),) if turn.so_far else ()
+        asked = Asked(
+            turn.question,
+            (*turn.history, *begun_text),
+            turn.instructions,
+            files=turn.files,
+            unread=bool(turn.images or turn.audio),
         )
-        verdict = await in_thread(screen.judge, asked, passages)
+        verdict = await in_thread(screen.judge, asked, passages_of(found))
         decision = await self._route(turn, screen, verdict)
+        if decision.model.provider == BUILTIN and (fewer := keep_numbers(turn.cited, strict(found))) != found:
+            found = fewer
+            verdict = await in_thread(screen.judge, asked, passages_of(found))
+        passages = passages_of(found)
         prompt = build(
             instructions=turn.instructions,
             history=readable_by((decision.model, *decision.fallbacks), turn.history),
@@ -277,6 +272,7 @@ class AnswerService:
                 so_far=turn.so_far,
             ),
             found,
+            seconds,
             screen.restorer() if masked else None,
             Routed(decision, verdict, masked, ("attachment_cut",) if prompt.cut else ()),
         )
@@ -346,6 +342,12 @@ def caller_of(turn: Turn, run: uuid.UUID | None) -> Caller:
         assistant=turn.assistant,
         conversation=turn.conversation,
         run=run,
+    )
+
+
+def passages_of(found: Sequence[Citation]) -> tuple[Passage, ...]:
+    return tuple(
+        Passage(number=number, text=c.text, title=c.title, page=c.page, language=c.language) for number, c in enumerate(found, 1)
     )
 
 

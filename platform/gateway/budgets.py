@@ -147,16 +147,20 @@ def settle(reservation: Reservation, *, record: UsageRecord) -> bool:
     tenant, call = context.current().schema, reservation.call
     tokens = record.input_tokens + record.output_tokens
     found = dict(zip(snapshots.schemas(), snapshots.current(), strict=True))
-    with context.use(context.service(tenant)), transaction.atomic():
-        _row, made = UsageRecord.objects.get_or_create(call=record.call, defaults=_fields(record))
-        if made:
-            _settle(call, applicable(found[tenant].budgets, tenant, call, tenant), record.cost, tokens)
-    if made:
-        lines = applicable(found[PUBLIC].budgets, PUBLIC, call, tenant)
-        if lines or PUBLIC in reservation.schemas:
-            with context.use(context.service(PUBLIC)):
-                _settle(call, lines, record.cost, tokens)
-    return made
+    with context.use(context.service(tenant)):
+        try:
+            with transaction.atomic():
+                UsageRecord.objects.create(call=record.call, **_fields(record))
+                _settle(call, applicable(found[tenant].budgets, tenant, call, tenant), record.cost, tokens)
+        except IntegrityError:  # Perhaps it was recorded before: asked only now, since nearly every call is new.
+            if not UsageRecord.objects.filter(call=record.call).exists():
+                raise
+            return False
+    lines = applicable(found[PUBLIC].budgets, PUBLIC, call, tenant)
+    if lines or PUBLIC in reservation.schemas:
+        with context.use(context.service(PUBLIC)):
+            _settle(call, lines, record.cost, tokens)
+    return True
 
 
 def _fields(record: UsageRecord) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def test_an_answer_in_the_last_sentence_of_a_long_chunk_is_found_by_vectors(acme
 
 def test_an_unrelated_question_finds_nothing_to_answer_from(acme: House) -> None:
     from documents.demo import QUESTIONS, seed_documents
-    from documents.rag import RAGService
+    from documents.rag import RAGService, strict
 
     owner, reader = acme.person("admin"), acme.person("viewer")
     with owner.acting():
@@ -217,7 +217,7 @@ def test_an_unrelated_question_finds_nothing_to_answer_from(acme: House) -> None
 
     def retrieve(query: str) -> list[Any]:
         with reader.acting():
-            return list(RAGService().retrieve(user=reader.user, query=query, folders=None, top_k=5))
+            return strict(RAGService().retrieve(user=reader.user, query=query, folders=None, top_k=5))
 
     for question, answer in QUESTIONS["acme"].values():
         assert any(answer in citation.text for citation in retrieve(question)[:2]), question
