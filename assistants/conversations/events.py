@@ -155,7 +155,9 @@ class EventWriter:
             log.seal()
             ends[key] = len(log.entries)
             for seq in range(written + 1, ends[key] + 1):
-                pipeline.execute_command("XADD", key, f"{seq}-0", "e", log.entries[seq - 1])
+                # Only the first makes the stream: a Redis that came back empty must not go on from the middle.
+                made = () if seq == 1 else ("NOMKSTREAM",)
+                pipeline.execute_command("XADD", key, *made, f"{seq}-0", "e", log.entries[seq - 1])
             if key in self._flushed or written == 0:
                 pipeline.execute_command("EXPIRE", key, KEEP_SECONDS)
         for answer in await pipeline.execute(raise_on_error=False):
@@ -164,6 +166,8 @@ class EventWriter:
                 continue
             if isinstance(answer, Exception):
                 raise answer
+            if answer is None:
+                raise RedisError("a stream is gone that was there")
         for key, end in ends.items():
             if key not in self._logs:
                 continue

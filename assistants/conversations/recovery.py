@@ -89,6 +89,8 @@ async def finished_events(schema: str, run: Run, after: int = 0) -> list[bytes]:
     As they were while Redis has them; what it lost of them is one delta with the rest of the text, and the final event.
     """
     found = _whole(await events.stored(stream_key(schema, run.public_id)))
+    if found and _number(found[0]) != 1:
+        found = []
     if not found or not events.is_final(found[-1]):
         final: dict[str, object] = {"message": str(run.answer.public_id)}
         if run.status == Run.Status.FAILED:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from assistants.conversations import events
+from assistants.conversations.events import EventWriter, RunLog
+from core import streams
 from tests.conftest import Live, another_web
 from tests.people import House
 from tests.wire import ask, client, socket, sse, text_of
@@ -25,7 +29,6 @@ def second(live: Live, tmp_path: Path) -> Iterator[Live]:
 
 async def wait_for_text(live: Live, run: str, house: House, seconds: float = 10) -> None:
     """Until some of the answer was told."""
-    from core import streams
 
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -85,7 +88,6 @@ async def test_an_end_that_a_dying_process_stored_and_did_not_tell_is_told(live:
 
     from assistants.conversations import services
     from assistants.conversations.events import encode, stream_key
-    from core import streams
 
     member = acme.person("member")
 
@@ -168,3 +170,26 @@ async def test_a_run_nobody_was_told_of_is_found_by_the_sweep(live: Live, acme: 
         events = await sse(http, f"/api/v1/runs/{run}/events/")
 
     assert events[-1]["type"] == "run.completed"
+
+
+async def test_a_stream_that_redis_lost_between_two_events_is_told_again_from_the_first(servers: None) -> None:
+    writer, run = EventWriter(), uuid.uuid4()
+    log = RunLog(events.stream_key("t_0123456789ab", run), run)
+    writer.start()
+    try:
+        writer.open(log)
+        log.add("run.started")
+        log.add("delta", text="Before ")
+        writer.touch(log, urgent=True)
+        async with asyncio.timeout(5):
+            while len(await events.stored(log.key)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await streams.command("DEL", log.key)
+        log.add("delta", text="and after.")
+        log.add("run.completed")
+        await writer.close(log)
+
+        assert await events.stored(log.key) == log.entries
+    finally:
+        await writer.stop()
+        await streams.command("DEL", log.key)

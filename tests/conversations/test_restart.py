@@ -111,7 +111,7 @@ async def test_case_58_a_deploy_loses_no_character_and_no_request(
     member = acme.person("member")
     first, second = two
     async with client(first, member) as http:
-        asked = ["[[sim ttft=100 itl=25 tokens=300]]"] * 18 + ["[[sim ttft=100 itl=50 tokens=2000]]"] * 2
+        asked = ["[[sim ttft=100 itl=25 tokens=400]]"] * 18 + ["[[sim ttft=100 itl=50 tokens=2000]]"] * 2
         runs = [started["run"]["id"] for started in await asyncio.gather(*(ask(http, content) for content in asked))]
         short, long = runs[:18], runs[18:]
     followers = [Follower(two, member, run) for run in short + long]
@@ -153,6 +153,6 @@ async def test_case_58_a_deploy_loses_no_character_and_no_request(
         assert sum(event["type"] in FINAL for event in follower.events) == 1
     assert {follower.events[-1]["type"] for follower in followers[:18]} == {"run.completed"}
     assert {follower.events[-1]["type"] for follower in followers[18:]} == {"run.interrupted"}  # Past the grace.
-    assert all(stored[run].count("~") == 300 for run in short)
+    assert all(stored[run].count("~") == 400 for run in short)
     assert streamed == followers[17].events
     assert again == followers[0].events
