@@ -61,6 +61,8 @@ JOINED_NAME = re.compile(
 GREETINGS = frozenset(
     "hello bonjour salut hi hey coucou bonsoir cc via merci thanks dear cher chere follow suivez avec with par by".split()
 )
+# What is nothing but mail: "tom chez gmail point com".
+MAILBOXES = re.compile(r"(?:gmail|googlemail|hotmail|outlook|icloud|yahoo|protonmail|proton|gmx|laposte|wanadoo)\b")
 ABOUT_MAIL = re.compile(r"\b(?:e-?mails?|mails?|mel|courriel|adresse|address)\b[^\n.!?]{0,40}$")
 IN_ADDRESS = re.compile(r"://[^\s/@?#]{0,100}$")  # Before the host of https://name:password@host is no mailbox.
 SPELLED = re.compile(rf"[|\"]|{OPEN} ?(?:at|arobas|arobase|arrobase|a|chez|@)|&#|&comm|%40|aro|arr")
@@ -120,7 +122,8 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
         if before == after and not before and "." in domain[1] and not re.search(r" \.|\. |[\[({<]", domain[1]):
             return None  # Not spelled out, so it was judged as it is.
     elif sign in {"chez", "a"}:
-        if ending not in ENDINGS or not JOINED_NAME.fullmatch(name):
+        dictated = not written_dot and MAILBOXES.match(domain[1])
+        if ending not in ENDINGS or not (JOINED_NAME.fullmatch(name) or dictated):
             return None
     elif sign == "at":
         like_address = any(mark in name for mark in "._") or name[-1].isdigit()

@@ -89,7 +89,7 @@ BETWEEN = re.compile(
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
 BRIDGE = re.compile(
     r"(?P<words>(?:,? [a-z'-]{1,20}|'[a-z-]{1,20}){1,8}?)(?:,? (?:est|is|was|sera|c'est|c'etait|etait) :?"
-    r"| ?(?P<link>[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
+    r"| ?(?P<link>[-=]>|→|[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
 )
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
 OWNER = re.compile(r" (?:de|du|des|d'|pour|sur|of|for|to|on|from)\b")
