@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from accounts import keys
-from assistants.conversations.answers import AnswerService, Turn
+from assistants.conversations.answers import AnswerService, Delta, Turn
 from assistants.conversations.privacy import PrivacyKeeper
 from audit.models import AuditEvent
 from documents.rag import Citation
@@ -22,7 +22,8 @@ from gateway import rules
 from gateway.access import EveryModel
 from gateway.errors import NoPermittedModel
 from gateway.models import UsageRecord
-from gateway.router import LLMRouter
+from gateway.router import Decision, LLMRouter
+from gateway.types import ChatEvent, ChatRequest, ProviderUnavailable, TextDelta
 from tests.conftest import Live, another_web, resting
 from tests.gateway.conftest import Provider, simulator
 from tests.people import House
@@ -124,8 +125,8 @@ async def test_placeholders_leave_and_come_back(outside: Live, provider: Provide
 
 async def test_an_answer_that_goes_on_leaves_masked_as_it_did(outside: Live, provider: Provider, acme: House) -> None:
     await set_privacy(acme, outcome="pseudonymise")
-    words = f"Écrivez à {SECRETS[0]} {'sans tarder ' * 12}"
-    question = f"{words}[[sim echo=20 fault=disconnect fault_at=17 fault_first=1]]"
+    words = f"Écrivez à {SECRETS[0]} {'sans tarder ' * 20}"
+    question = f"{words}[[sim echo=8 fault=disconnect fault_at=50 fault_first=1]]"  # Some 225 characters of 380, never below 150.
     started, broken = await turn(outside, acme, question)
     assert broken[-1]["type"] == "run.failed"
     assert SECRETS[0] in text_of(broken)
@@ -267,3 +268,29 @@ async def test_a_passage_found_counts_as_what_is_said(
             await stream.aclose()
 
     assert provider.requests() == []
+
+
+class Breaks(LLMRouter):
+    """A provider that breaks off within a placeholder."""
+
+    async def stream(self, request: ChatRequest, decision: Decision) -> AsyncGenerator[ChatEvent, None]:
+        yield TextDelta("Écrivez à ANON_EM")
+        raise ProviderUnavailable
+
+
+async def test_half_a_placeholder_is_not_shown_where_an_answer_breaks_off(
+    acme: House, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_BASE", provider.base)
+    monkeypatch.setenv("CLOISON_OPENAI_MODEL", "sim")
+    monkeypatch.setenv("CLOISON_OPENAI_LOCALITY", "cloud")
+    await set_privacy(acme, outcome="pseudonymise")
+    member, shown = acme.person("member"), ""
+    service = AnswerService(router=Breaks(access=EveryModel()), retriever=Finds("Rien."), keeper=PrivacyKeeper())
+    await sync_to_async(lambda: member.user.pk)()
+
+    with member.acting(), pytest.raises(ProviderUnavailable):
+        async for event in service.answer(Turn(user=member.user, question=f"À qui ? {SECRETS[0]}")):
+            shown += event.text if isinstance(event, Delta) else ""
+
+    assert shown == "Écrivez à "
