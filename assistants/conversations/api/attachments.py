@@ -48,7 +48,7 @@ class AttachmentViewSet(viewsets.GenericViewSet[Attachment]):
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, AnyRenderer])
     def file(self, request: Request, id: uuid.UUID) -> HttpResponseBase:  # noqa: A002 (the route's name)
-        """Pictures, which we have drawn, and sounds open in the page; files are for saving."""
+        """Pictures, which we have drawn, and sounds open in the page; files are for saving. `Range` gives one part of it."""
         found = attachments.find(person(request), id)
         disposition = "attachment" if found.kind == Attachment.Kind.FILE else "inline"
         try:
@@ -58,6 +58,7 @@ class AttachmentViewSet(viewsets.GenericViewSet[Attachment]):
                 name=found.name,
                 content_type=found.content_type,
                 size=found.size,
+                sha256=found.sha256,
                 disposition=disposition,
             )
         except FileNotFoundError:
