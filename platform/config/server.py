@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 from typing import Any, Protocol
 
@@ -41,6 +42,7 @@ UPLOADS = {
     b"/api/v1/conversations/import/": "CLOISON_MAX_IMPORT",
     b"/settings/conversations/import/": "CLOISON_MAX_IMPORT",
 }
+EDIT = re.compile(rb"/messages/[0-9a-f-]{36}/edit/")  # The page's plain form of an edit, with its files.
 
 
 class LoopService(Protocol):
@@ -62,6 +64,8 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
     def _limit(self) -> int:
         uri: bytes = getattr(self.channel, "_path", b"") or b""
         path = uri.split(b"?")[0]
+        if EDIT.fullmatch(path):
+            return int(settings.CLOISON_MAX_UPLOAD) + FORM_OVERHEAD
         for prefix, limit in UPLOADS.items():
             if path.startswith(prefix):
                 return int(getattr(settings, limit)) + FORM_OVERHEAD
