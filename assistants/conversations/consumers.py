@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
 
 from accounts import principals, tickets, watch
@@ -22,7 +24,7 @@ from assistants.conversations import attachments, branches, events, following, s
 from assistants.conversations.events import Follower
 from assistants.conversations.host import host
 from assistants.conversations.turns import Started
-from core import caller, rate_limiter
+from core import caller, languages, rate_limiter
 from core.errors import AppError
 from core.rate_limiter import RateLimited
 from core.sockets import sockets
@@ -46,7 +48,7 @@ ON = frozenset({"model"})
 
 class BadFrame(AppError):
     code: ClassVar[str] = "bad_frame"
-    title = "The frame is not understood"
+    title = _("The frame is not understood")
 
 
 class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -81,6 +83,13 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(code=UNAUTHENTICATED)
             return
         self.user, self.schema, self.host = identity.user, site.schema, headers.get(b"host", "")
+        cookie = SimpleCookie(headers.get(b"cookie", "")).get(settings.LANGUAGE_COOKIE_NAME)
+        self.language = languages.choose(
+            chosen=cookie.value if cookie else None,
+            user=self.user,
+            accepted=headers.get(b"accept-language", ""),
+            site=site,
+        )
         self.principal = rate_limiter.principal(site.schema, self.user.pk, self.network)
         self.place = await sockets().claim(self.principal)
         if self.place is None:
@@ -137,8 +146,12 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if await sites.resolve(self.host) is None:  # Closed by the operator since the socket was opened.
             await self.close(code=FORBIDDEN)
             return
-        frame: dict[str, Any] = {}
         context.enter(self.user.context(self.schema))
+        with translation.override(self.language):
+            await self._handle(text_data)
+
+    async def _handle(self, text_data: str | None) -> None:
+        frame: dict[str, Any] = {}
         try:
             try:
                 frame = _parse(text_data)

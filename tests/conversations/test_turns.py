@@ -154,7 +154,7 @@ async def test_what_is_anothers_does_not_exist(live: Live, acme: House, globex: 
             assert (await page.receive()) == {
                 "type": "error",
                 "code": "not_found",
-                "detail": "There is no such conversation.",
+                "detail": "There is no such conversation." if stranger.house is globex else "Cette conversation n’existe pas.",
                 "key": "x",
             }
 

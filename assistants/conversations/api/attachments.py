@@ -6,6 +6,7 @@ import uuid
 from typing import Any, cast
 
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
@@ -62,7 +63,7 @@ class AttachmentViewSet(viewsets.GenericViewSet[Attachment]):
                 disposition=disposition,
             )
         except FileNotFoundError:
-            raise NotFound("The stored file is gone.") from None
+            raise NotFound(_("The stored file is gone.")) from None
         response.headers["Cache-Control"] = "private, no-cache"
         return response
 
