@@ -43,7 +43,7 @@ class StorageFull(AppError):
 
 class FolderExists(Conflict):
     code = "folder_exists"
-    title = "There is a folder with this name"
+    title = _("There is a folder with this name")
 
 
 class NotYourFolder(NotAllowed):
@@ -56,12 +56,12 @@ class MayNotUpload(NotAllowed):
 
 class NotReady(Conflict):
     code = "not_ready"
-    title = "The document has not been read yet"
+    title = _("The document has not been read yet")
 
 
 class NoPageImage(NotFound):
     code = "no_page_image"
-    title = "There is no image of this page"
+    title = _("There is no image of this page")
 
 
 class InvalidQuery(AppError):

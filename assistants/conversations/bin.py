@@ -14,6 +14,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -36,7 +37,7 @@ TOGETHER = 100  # conversations removed in one transaction
 class CannotErase(AppError):
     code: ClassVar[str] = "unavailable"
     status = 503
-    title = "Temporarily unavailable"
+    title = _("Temporarily unavailable")
 
 
 def find(user: User, public_id: uuid.UUID) -> Conversation:
@@ -45,7 +46,7 @@ def find(user: User, public_id: uuid.UUID) -> Conversation:
         Conversation.objects.in_bin(user).filter(public_id=public_id).first()
     )
     if found is None:
-        raise NotFound("There is no such conversation.")
+        raise NotFound(_("There is no such conversation."))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from assistants.conversations.models import Attachment, Conversation, Feedback, Message, Run
@@ -24,17 +25,17 @@ INHERITED = ("model", "folders")  # of the turn that is asked or answered again
 
 class NotAQuestion(Conflict):
     code: ClassVar[str] = "not_a_question"
-    title = "Only a question can be edited"
+    title = _("Only a question can be edited")
 
 
 class NotAnAnswer(Conflict):
     code: ClassVar[str] = "not_an_answer"
-    title = "Only an answer can be rated or kept"
+    title = _("Only an answer can be rated or kept")
 
 
 class NotContinuable(Conflict):
     code: ClassVar[str] = "not_continuable"
-    title = "This answer cannot be gone on with"
+    title = _("This answer cannot be gone on with")
 
 
 def visible_message(user: User, public_id: uuid.UUID) -> Message:
@@ -42,7 +43,7 @@ def visible_message(user: User, public_id: uuid.UUID) -> Message:
     rows = Message.objects.visible_to(user).select_related("conversation", "parent", "run")
     found = rows.filter(public_id=public_id).first()
     if found is None:
-        raise NotFound("There is no such message.")
+        raise NotFound(_("There is no such message."))
     return found
 
 
@@ -106,7 +107,7 @@ def continue_run(*, owner: User, run: uuid.UUID, key: str | None = None, request
         rows = Run.objects.visible_to(owner).select_related("conversation", "question", "answer")
         broken = rows.filter(public_id=run).first()
         if broken is None:
-            raise NotFound("There is no such run.")
+            raise NotFound(_("There is no such run."))
         tree = Tree.of(broken.conversation)
         stays = broken.answer_id in tree.compared  # Still to be compared: it goes on where it stands.
         row = _newest_branch(owner, broken.conversation)

@@ -13,15 +13,18 @@ from urllib.parse import parse_qs, urlsplit
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
 
 from accounts import principals, tickets, watch
 from accounts.identity import Identity
 from accounts.models import User
-from assistants.conversations import attachments, events, following, services
+from assistants.conversations import attachments, branches, events, following, services
 from assistants.conversations.events import Follower
 from assistants.conversations.host import host
-from core import caller, rate_limiter
+from assistants.conversations.turns import Started
+from core import caller, languages, rate_limiter
 from core.errors import AppError
 from core.rate_limiter import RateLimited
 from core.sockets import sockets
@@ -37,11 +40,15 @@ MOST_FOLLOWED = 50  # runs that one socket may follow at once
 TOO_MANY = 4429
 TRY_AGAIN = 1013  # IANA registry: try again later
 UNCOUNTED = frozenset({"ping", "run.stop"})  # What must work just when somebody is over the limit.
+# What a frame may say of the turn that it asks for, as the requests' bodies may (`api.serializers`).
+ANEW = frozenset({"model", "models", "assistant", "folders", "attachments"})
+AGAIN = frozenset({"model", "models", "folders"})
+ON = frozenset({"model"})
 
 
 class BadFrame(AppError):
     code: ClassVar[str] = "bad_frame"
-    title = "The frame is not understood"
+    title = _("The frame is not understood")
 
 
 class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -76,6 +83,13 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(code=UNAUTHENTICATED)
             return
         self.user, self.schema, self.host = identity.user, site.schema, headers.get(b"host", "")
+        cookie = SimpleCookie(headers.get(b"cookie", "")).get(settings.LANGUAGE_COOKIE_NAME)
+        self.language = languages.choose(
+            chosen=cookie.value if cookie else None,
+            user=self.user,
+            accepted=headers.get(b"accept-language", ""),
+            site=site,
+        )
         self.principal = rate_limiter.principal(site.schema, self.user.pk, self.network)
         self.place = await sockets().claim(self.principal)
         if self.place is None:
@@ -132,8 +146,12 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if await sites.resolve(self.host) is None:  # Closed by the operator since the socket was opened.
             await self.close(code=FORBIDDEN)
             return
-        frame: dict[str, Any] = {}
         context.enter(self.user.context(self.schema))
+        with translation.override(self.language):
+            await self._handle(text_data)
+
+    async def _handle(self, text_data: str | None) -> None:
+        frame: dict[str, Any] = {}
         try:
             try:
                 frame = _parse(text_data)
@@ -162,18 +180,29 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             raise RateLimited(verdict)
 
     async def _send_message(self, frame: dict[str, Any]) -> None:
+        where = _uuid(frame["conversation"], "conversation") if frame.get("conversation") else None
+        asked = {"conversation": where, "content": _content(frame), "request": _request(frame, ANEW)}
+        await self._start(frame, services.start_run, **asked)
+
+    async def _edit_message(self, frame: dict[str, Any]) -> None:
+        asked = {"message": _uuid(frame.get("message"), "message"), "content": _content(frame), "request": _request(frame, ANEW)}
+        await self._start(frame, branches.edit_message, **asked)
+
+    async def _regenerate(self, frame: dict[str, Any]) -> None:
+        asked = {"message": _uuid(frame.get("message"), "message"), "request": _request(frame, AGAIN)}
+        await self._start(frame, branches.regenerate, **asked)
+
+    async def _continue(self, frame: dict[str, Any]) -> None:
+        asked = {"run": _uuid(frame.get("run"), "run"), "request": _request(frame, ON)}
+        await self._start(frame, branches.continue_run, **asked)
+
+    async def _start(self, frame: dict[str, Any], service: Callable[..., Started], **asked: Any) -> None:
+        """Store a turn, say so and follow its runs."""
         key = frame.get("key")
-        if not isinstance(frame.get("content"), str) or not (key is None or isinstance(key, str)):
-            raise BadFrame("message.send needs a text as content, and a text as key.")
+        if not (key is None or isinstance(key, str)):
+            raise BadFrame("key is a text.")
         assert self.user
-        started = await in_thread(
-            services.start_run,
-            owner=self.user,
-            conversation=_uuid(frame["conversation"], "conversation") if frame.get("conversation") else None,
-            content=frame["content"],
-            key=key,
-            request=_request(frame),
-        )
+        started = await in_thread(service, owner=self.user, key=key, **asked)
         self._put({"type": "message.accepted", "key": key, "title": started.conversation.title, **started.as_json()})
         for run in (started.run, *started.beside):
             if run.is_final:  # A key sent again, whose answer is there already.
@@ -213,6 +242,9 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     _handlers: ClassVar[dict[str, Callable[[PageConsumer, dict[str, Any]], Awaitable[None]]]] = {
         "message.send": _send_message,
+        "message.edit": _edit_message,
+        "message.regenerate": _regenerate,
+        "run.continue": _continue,
         "run.follow": _follow,
         "run.stop": _stop,
         "ping": _ping,
@@ -257,9 +289,19 @@ def _uuid(value: Any, name: str) -> uuid.UUID:
         raise BadFrame(f"{name} is not an id.") from None
 
 
-def _request(frame: dict[str, Any]) -> dict[str, Any]:
-    """The optional fields of a message, as `start_run` takes them. Raises `BadFrame` or `ParameterNotAllowed`."""
-    parameters.check(frame)
+def _content(frame: dict[str, Any]) -> str:
+    if not isinstance(frame.get("content"), str):
+        raise BadFrame(f"{frame['type']} needs a text as content.")
+    return str(frame["content"])
+
+
+def _request(whole: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """The optional fields of a turn that such a frame may have, as services take them.
+
+    Raises `BadFrame` or `ParameterNotAllowed`.
+    """
+    parameters.check(whole)
+    frame = {name: whole[name] for name in names & whole.keys()}
     request: dict[str, Any] = {}
     if frame.get("model"):
         request["model"] = str(frame["model"])

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from django.utils.translation import gettext_lazy as _
+
 from accounts.models import User
 from assistants.conversations import events, services
 from assistants.conversations.events import Follower, Push, stream_key
@@ -21,7 +23,7 @@ def visible_run(user: User, run: uuid.UUID) -> Run:
     """Raises `NotFound` for a run that is not this person's."""
     found = Run.objects.visible_to(user).select_related("answer").filter(public_id=run).first()
     if found is None:
-        raise NotFound("There is no such run.")
+        raise NotFound(_("There is no such run."))
     return found
 
 

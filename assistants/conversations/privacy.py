@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 import audit
 from accounts.models import User
@@ -114,7 +115,7 @@ async def preview(*, user: User, content: str, conversation: uuid.UUID | None = 
 
 def _screen(turn: Turn) -> Screen:
     if turn.conversation and not Conversation.objects.visible_to(turn.user).filter(public_id=turn.conversation).exists():
-        raise NotFound("There is no such conversation.", field="conversation")
+        raise NotFound(_("There is no such conversation."), field="conversation")
     return PrivacyKeeper().open(turn)
 
 
@@ -140,7 +141,7 @@ def what_was_sent(*, user: User, run: uuid.UUID) -> tuple[Disclosure, Sequence[S
         .first()
     )
     if found is None:
-        raise NotFound("Nothing of this answer left.")
+        raise NotFound(_("Nothing of this answer left."))
     kept = found.run.conversation.vault
     vault = Vault.from_json(kept) if kept else Vault()
     shown = [Shown(m["role"], m["content"], restore(m["content"], vault), tuple(m.get("attached", ()))) for m in found.messages]

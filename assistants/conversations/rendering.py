@@ -32,6 +32,22 @@ ATTRIBUTES = {
 }
 SCHEMES = {"http", "https", "mailto"}
 
+# Signs of Markdown, as far as a piece of a text shows them: its beginning and end may lie outside.
+RULED = re.compile(r"^[ \t]*(?:(?:```|~~~).*|\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*)$\n?", re.MULTILINE)
+LED = re.compile(r"^[ \t]*(?:>[ \t]?)*(?:#{1,6}[ \t]+|[-*+][ \t]+)?", re.MULTILINE)
+ROW = re.compile(r"^[ \t]*\|(.*?)\|?[ \t]*$", re.MULTILINE)
+BAR = re.compile(r"[ \t]*(?<!\\)\|[ \t]*")
+LINKED = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*(?:[ \t]+\"[^\"\n]*\")?\)")
+STRESSED = re.compile(
+    r"""(?<!\\)(?:
+      \*\*+ | ~~ | `+
+    | (?<![\w*])\*(?=\w) | (?<=[\w.,!?:;)»])\*(?![\w*])
+    | (?<!\w)__?(?=\w) | (?<=\w)__?(?!\w)
+    )""",
+    re.VERBOSE,
+)
+ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+
 
 def source_url(citation: Mapping[str, Any]) -> str:
     """The page that shows a citation's passage marked in its document."""
@@ -56,6 +72,13 @@ def render_answer(text: str, citations: Sequence[Mapping[str, Any]], link: Link 
     html = _markdown().render(text, {"chips": chips, "table": escape(_("Table"))})
     clean = nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
     return mark_safe(clean)  # noqa: S308 (cleaned on the line above)
+
+
+def plain(piece: str) -> str:
+    """A piece of a Markdown text as it reads: without its signs, a table's cells with spaces between."""
+    text = LED.sub("", RULED.sub("", piece))
+    text = ROW.sub(lambda row: BAR.sub("  ", row[1]).strip(), text)
+    return ESCAPED.sub(r"\1", STRESSED.sub("", LINKED.sub(r"\1", text)))
 
 
 def _permitted(url: str) -> bool:

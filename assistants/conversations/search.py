@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from assistants.conversations.models import Conversation, Message
+from assistants.conversations.rendering import plain
 from core.errors import AppError
 from documents import terms
 
@@ -161,7 +162,7 @@ def search(*, user: User, query: str, most: int = 20) -> list[Found]:
     texts = {
         row["pk"]: row
         for row in Message.objects.filter(pk__in=[message for _conversation, message in hits if message])
-        .values("pk", "public_id", "content", "created_at")
+        .values("pk", "public_id", "role", "content", "created_at")
         .order_by()
     }
     found = []
@@ -169,7 +170,9 @@ def search(*, user: User, query: str, most: int = 20) -> list[Found]:
         title, body = titles.get(conversation), texts.get(message or 0)
         if title is None or (message and body is None):
             continue  # Removed between the questions.
-        text, highlights = passage(body["content"] if body else title["title"], asked)
+        is_answer = body is not None and body["role"] == Message.Role.ASSISTANT
+        show = passage_of_answer if is_answer else passage
+        text, highlights = show(body["content"] if body else title["title"], asked)
         found.append(
             Found(
                 title["public_id"],
@@ -195,23 +198,49 @@ def _hits(user: User, asked: Query, most: int) -> Sequence[tuple[int, int | None
     return rows
 
 
-def passage(text: str, asked: Query) -> tuple[str, tuple[tuple[int, int], ...]]:
+Passage = tuple[str, tuple[tuple[int, int], ...]]
+Match = tuple[int, int, str]
+
+
+def passage_of_answer(text: str, asked: Query) -> Passage:
+    """As `passage`, of a Markdown text, without its signs: only the piece to be shown is read as Markdown."""
+    matches = _matches(text, asked)
+    start = _start(matches)
+    line = text.rfind("\n", 0, max(0, start - LEAD)) + 1
+    begin = line if start - line <= 2 * PASSAGE else _word_start(text, start - LEAD)
+    shown = passage(plain(text[begin : start + 2 * PASSAGE]), asked)
+    # What was asked for may be a sign's: the address of a link, the language of a piece of code.
+    return shown if shown[1] or not matches else passage(text, asked)
+
+
+def passage(text: str, asked: Query) -> Passage:
     """The part of a text that holds most of what was asked, and where in it."""
-    matches: list[tuple[int, int, str]] = []
-    for word in WORD.finditer(text):
-        if asked.matches(word[0]):
-            matches.append((*word.span(), terms.fold(word[0])))
-            if len(matches) == MOST_MATCHES:
-                break
+    matches = _matches(text, asked)
     if not matches:
         return _cut(text, 0, PASSAGE), ()
-    start = max(matches, key=lambda first: (_distinct(matches, first[0]), -first[0]))[0]
+    start = _start(matches)
     begin = 0 if len(text) <= PASSAGE else _word_start(text, max(0, min(start - LEAD, len(text) - PASSAGE)))
     shown = _cut(text, begin, PASSAGE)
     return shown, tuple((a - begin, b - begin) for a, b, _word in matches if begin <= a and b - begin <= len(shown))
 
 
-def _distinct(matches: list[tuple[int, int, str]], start: int) -> int:
+def _matches(text: str, asked: Query) -> list[Match]:
+    """The words that were asked for, in order: from where, to where, which."""
+    matches: list[Match] = []
+    for word in WORD.finditer(text):
+        if asked.matches(word[0]):
+            matches.append((*word.span(), terms.fold(word[0])))
+            if len(matches) == MOST_MATCHES:
+                break
+    return matches
+
+
+def _start(matches: list[Match]) -> int:
+    """Where the most of what was asked stands together."""
+    return max(matches, key=lambda first: (_distinct(matches, first[0]), -first[0]))[0] if matches else 0
+
+
+def _distinct(matches: list[Match], start: int) -> int:
     return len({word for a, b, word in matches if start <= a and b <= start + PASSAGE - LEAD})
 
 

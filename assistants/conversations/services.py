@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from assistants.conversations import tree
@@ -31,13 +32,13 @@ QUEUE_PATIENCE = timedelta(seconds=2)  # a run queued for longer has missed its 
 
 class EmptyMessage(AppError):
     code: ClassVar[str] = "empty_message"
-    title = "The message is empty"
+    title = _("The message is empty")
 
 
 class MessageTooLong(AppError):
     code: ClassVar[str] = "message_too_long"
     status = 413
-    title = "The message is too long"
+    title = _("The message is too long")
 
 
 def title_of(question: str) -> str:
@@ -58,7 +59,9 @@ def clean(content: str) -> str:
         raise EmptyMessage
     if len(text) > LONGEST_QUESTION:
         raise MessageTooLong(
-            f"A message may have {LONGEST_QUESTION} characters; this one has {len(text)}.", limit=LONGEST_QUESTION
+            _("A message may have %(most)d characters; this one has %(length)d.")
+            % {"most": LONGEST_QUESTION, "length": len(text)},
+            limit=LONGEST_QUESTION,
         )
     return text
 
@@ -93,7 +96,7 @@ def assistant_of(user: User, public_id: uuid.UUID | None) -> Assistant | None:
         return Assistant.objects.visible_to(user).first()
     found = Assistant.objects.visible_to(user).filter(public_id=public_id).first()
     if found is None:
-        raise NotFound("There is no such assistant.", field="assistant")
+        raise NotFound(_("There is no such assistant."), field="assistant")
     return found
 
 

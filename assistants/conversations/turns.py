@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from assistants.conversations import attachments, wakeups
@@ -28,17 +29,17 @@ MOST_MODELS = 3  # that answer one message side by side
 
 class RunInProgress(Conflict):
     code: ClassVar[str] = "run_in_progress"
-    title = "An answer is still being written"
+    title = _("An answer is still being written")
 
 
 class KeyReused(Conflict):
     code: ClassVar[str] = "key_reused"
-    title = "This key belongs to another message"
+    title = _("This key belongs to another message")
 
 
 class NoAnswers(AppError):
     code: ClassVar[str] = "models_invalid"
-    title = "Side by side are two or three different models"
+    title = _("Side by side are two or three different models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def locked(owner: User, public_id: uuid.UUID) -> Conversation:
         .first()
     )
     if found is None:
-        raise NotFound("There is no such conversation.")
+        raise NotFound(_("There is no such conversation."))
     if Run.objects.open().filter(conversation=found).exists():
         raise RunInProgress
     return found
@@ -188,7 +189,7 @@ def _models(request: dict[str, Any]) -> list[str | None]:
     if not models:
         return [None]
     if not 2 <= len(models) <= MOST_MODELS or len(set(models)) != len(models):
-        raise NoAnswers(f"Name at least two different models, and {MOST_MODELS} at most.", field="models")
+        raise NoAnswers(_("Name at least two different models, and %(most)d at most.") % {"most": MOST_MODELS}, field="models")
     return list(models)
 
 
@@ -196,7 +197,7 @@ def check_folders(owner: User, folders: Any) -> None:
     """Raises `NotFound` where one of a turn's folders is not there for this person."""
     wanted = set(folders or ())
     if wanted and Folder.objects.visible_to(owner).filter(public_id__in=wanted).count() != len(wanted):
-        raise NotFound("There is no such folder.", field="folders")
+        raise NotFound(_("There is no such folder."), field="folders")
 
 
 def _plain(value: Any) -> Any:

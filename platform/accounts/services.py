@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.contrib.auth.hashers import make_password
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 import audit
 from accounts import remembered
@@ -21,12 +22,12 @@ class SignInRefused(AppError):
 
     code: ClassVar[str] = "sign_in_refused"
     status = 401
-    title: ClassVar[str | Promise] = "Sign-in refused"
+    title: ClassVar[str | Promise] = _("Sign-in refused")
 
 
 class WrongCredentials(SignInRefused):
     code: ClassVar[str] = "wrong_credentials"
-    title = "Email or password is wrong"
+    title = _("Email or password is wrong")
 
 
 def create_user(

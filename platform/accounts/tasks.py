@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.core.mail import send_mail
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import gettext_lazy, override
 from kombu.exceptions import OperationalError
 
 from accounts import passwords
@@ -27,7 +27,7 @@ KEPT = timedelta(days=30)  # that an ended sign-in stays in the table
 class MailUnavailable(AppError):
     code: ClassVar[str] = "unavailable"
     status = 503
-    title = "Temporarily unavailable"
+    title = gettext_lazy("Temporarily unavailable")
 
 
 def ask_for_link(email: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.permissions import Right, allows
 from core.errors import AppError, NotAllowed, NotAuthenticated
@@ -183,7 +184,7 @@ class RouteWithoutAccess(NotAllowed):
 class MethodNotAllowed(AppError):
     code = "method_not_allowed"
     status = 405
-    title = "Method not allowed"
+    title = _("Method not allowed")
 
 
 def needs(route: str, method: str, *, operator: bool) -> Need | None:

@@ -9,7 +9,9 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
+from functools import partial
 from typing import Any, Protocol
 
 from daphne.http_protocol import WebRequest
@@ -41,6 +43,7 @@ UPLOADS = {
     b"/api/v1/conversations/import/": "CLOISON_MAX_IMPORT",
     b"/settings/conversations/import/": "CLOISON_MAX_IMPORT",
 }
+EDIT = re.compile(rb"/messages/[0-9a-f-]{36}/edit/")  # The page's plain form of an edit, with its files.
 
 
 class LoopService(Protocol):
@@ -53,6 +56,21 @@ class LoopService(Protocol):
     async def stop(self) -> None: ...
 
 
+def last_answer(status: str, document: dict[str, Any]) -> bytes:
+    """A refusal's bytes, after which the connection closes."""
+    body = json.dumps(document).encode()
+    headers = {**REFUSAL, "Content-Type": PROBLEM, "Connection": "close", "Content-Length": str(len(body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
+
+
+def refuse_unreadable(channel: Any) -> None:
+    """In the place of Twisted's bare 400, for what is no HTTP: a raw byte beyond ASCII in an address, a broken header."""
+    detail = "The request cannot be read. In an address, characters beyond ASCII are written as %XX."
+    channel.transport.write(last_answer("400 Bad Request", problem(400, "bad_request", "Bad request", detail)))
+    channel.loseConnection()
+
+
 class BoundedRequest(WebRequest):  # type: ignore[misc]
     """Answers 413 as soon as the length is known to be too large, announced or counted."""
 
@@ -62,6 +80,8 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
     def _limit(self) -> int:
         uri: bytes = getattr(self.channel, "_path", b"") or b""
         path = uri.split(b"?")[0]
+        if EDIT.fullmatch(path):
+            return int(settings.CLOISON_MAX_UPLOAD) + FORM_OVERHEAD
         for prefix, limit in UPLOADS.items():
             if path.startswith(prefix):
                 return int(getattr(settings, limit)) + FORM_OVERHEAD
@@ -88,11 +108,8 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         self.refused = True
         limit = self._limit()
         detail = f"The body is larger than {limit} bytes. Nothing was stored."
-        body = json.dumps(problem(413, "too_large", "Too large", detail, limit=limit)).encode()
-        headers = {**REFUSAL, "Content-Type": PROBLEM, "Connection": "close", "Content-Length": str(len(body))}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         transport = self.channel.transport
-        transport.write(f"HTTP/1.1 413 Content Too Large\r\n{lines}\r\n".encode() + body)
+        transport.write(last_answer("413 Content Too Large", problem(413, "too_large", "Too large", detail, limit=limit)))
         # The client may still be sending: take what comes for a moment, so that it reads the answer before the reset.
         self.channel.setTimeout(None)
         reactor.callLater(2, transport.abortConnection)
@@ -186,6 +203,7 @@ class WebServer(Server):  # type: ignore[misc]
         def with_bounds(address: Any) -> Any:
             protocol = build(address)
             protocol.requestFactory = BoundedRequest
+            protocol._channel._respondToBadRequestAndDisconnect = partial(refuse_unreadable, protocol._channel)
             return protocol
 
         factory.buildProtocol = with_bounds

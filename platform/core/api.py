@@ -8,6 +8,8 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db.utils import OperationalError
 from django.http import Http404
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, renderers
 from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
@@ -16,17 +18,17 @@ from core.errors import AppError, problem
 
 logger = logging.getLogger(__name__)
 
-CODES = {
-    400: ("bad_request", "Bad request"),
-    401: ("not_authenticated", "Not authenticated"),
-    403: ("not_allowed", "Not allowed"),
-    404: ("not_found", "Not found"),
-    405: ("method_not_allowed", "Method not allowed"),
-    406: ("not_acceptable", "Not acceptable"),
-    413: ("too_large", "Too large"),
-    415: ("unsupported_media_type", "Unsupported media type"),
-    429: ("rate_limited", "Too many requests"),
-    503: ("unavailable", "Temporarily unavailable"),
+CODES: dict[int, tuple[str, str | Promise]] = {
+    400: ("bad_request", _("Bad request")),
+    401: ("not_authenticated", _("Not authenticated")),
+    403: ("not_allowed", _("Not allowed")),
+    404: ("not_found", _("Not found")),
+    405: ("method_not_allowed", _("Method not allowed")),
+    406: ("not_acceptable", _("Not acceptable")),
+    413: ("too_large", _("Too large")),
+    415: ("unsupported_media_type", _("Unsupported media type")),
+    429: ("rate_limited", _("Too many requests")),
+    503: ("unavailable", _("Temporarily unavailable")),
 }
 
 
@@ -54,9 +56,9 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         case PermissionDenied():
             body = problem(403, *CODES[403])
         case exceptions.ValidationError():
-            body = problem(400, "invalid", "Invalid", "Some fields are not valid.", errors=error.detail)
+            body = problem(400, "invalid", _("Invalid"), _("Some fields are not valid."), errors=error.detail)
         case exceptions.APIException():
-            code, title = CODES.get(error.status_code, ("error", "Error"))
+            code, title = CODES.get(error.status_code, ("error", _("Error")))
             body = problem(error.status_code, code, title, str(error.detail))
             if (wait := getattr(error, "wait", None)) is not None:
                 body["retry_after"] = int(wait) + 1
@@ -64,7 +66,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
                 headers["WWW-Authenticate"] = header
         case OperationalError():
             logger.warning("database unavailable", exc_info=error)
-            body = problem(503, *CODES[503], "The database does not answer. Nothing was changed.", retry_after=2)
+            body = problem(503, *CODES[503], _("The database does not answer. Nothing was changed."), retry_after=2)
         case _:
             return None
     if "retry_after" in body:

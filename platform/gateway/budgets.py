@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from isolation import context
 from isolation.context import PUBLIC
 
 LEASE = timedelta(minutes=10)  # longer than any call lasts
+LEAST = Decimal("0.000001")  # money that is less than any call with a price takes
 ORDER = {scope: number for number, scope in enumerate(Budget.Scope.values)}
 
 
@@ -161,6 +162,30 @@ def settle(reservation: Reservation, *, record: UsageRecord) -> bool:
         with context.use(context.service(PUBLIC)):
             _settle(call, lines, record.cost, tokens)
     return True
+
+
+def used_up(call: Call) -> frozenset[str]:
+    """Which limits leave nothing for a call of this person: `money`, `tokens`. What the call itself would take is not asked.
+
+    Costs no query where no budget binds the person, or else one for each schema that has some.
+    """
+    from gateway import snapshots
+
+    tenant = context.current().schema
+    found: set[str] = set()
+    for schema, snapshot in zip(snapshots.schemas(), snapshots.current(), strict=True):
+        lines = applicable(snapshot.budgets, schema, call, tenant)
+        if not lines:
+            continue
+        wanted = Q()
+        for line in lines:
+            wanted |= Q(budget=line.pk, starts=starts(line.period))
+        with context.use(context.service(schema)):
+            begun = {period.budget_id: period for period in BudgetPeriod.objects.filter(wanted)}
+        for line in lines:
+            period = begun.get(line.pk) or BudgetPeriod()
+            found |= {_over(line, period, replace(call, money=LEAST, tokens=0)), _over(line, period, replace(call, tokens=1))}
+    return frozenset(found - {""})
 
 
 def _fields(record: UsageRecord) -> dict[str, Any]:

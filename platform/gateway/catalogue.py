@@ -18,8 +18,6 @@ from decimal import Decimal
 from typing import Literal
 from urllib.parse import urlsplit
 
-from asgiref.sync import async_to_sync
-
 from gateway import discovery, health, prices, snapshots
 from gateway.errors import NoPermittedModel, ProviderError, ProviderUnavailable
 from gateway.types import Locality, ModelInfo, Provider, Wire
@@ -154,7 +152,7 @@ def healths(models: Sequence[ModelInfo]) -> dict[str, Health]:
     """By model's id: whether its provider's circuit is open, or else what it answered when it was last asked for its list."""
     named = {provider.name: provider for provider in providers()}
     keys = {model.id: health.key_of(named[model.provider]) for model in models if model.provider in named}
-    shut = async_to_sync(health.common().shut)(tuple(set(keys.values())))
+    shut = health.common().shut_now(tuple(set(keys.values())))
     return {model.id: "down" if keys.get(model.id) in shut else _listed_as(model, named) for model in models}
 
 

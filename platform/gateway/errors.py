@@ -15,7 +15,7 @@ class ProviderError(AppError):
 
     code = "provider_unavailable"
     status = 502
-    title = "The model's provider failed"
+    title = _("The model's provider failed")
     retryable: ClassVar[bool] = False
 
 
@@ -24,7 +24,7 @@ class ProviderUnavailable(ProviderError):
 
     code = "provider_unavailable"
     status = 503
-    title = "The model's provider is not available"
+    title = _("The model's provider is not available")
     retryable = True
 
 
@@ -33,7 +33,7 @@ class ProviderTimeout(ProviderError):
 
     code = "provider_timeout"
     status = 504
-    title = "The model's provider took too long"
+    title = _("The model's provider took too long")
     retryable = True
 
 
@@ -41,14 +41,14 @@ class ProviderRejected(ProviderError):
     """The provider understood the request and declined it: wrong key, unknown model, refused content."""
 
     code = "provider_rejected"
-    title = "The model's provider rejected the request"
+    title = _("The model's provider rejected the request")
 
 
 class ProviderInvalid(ProviderError):
     """The provider's answer breaks its own format."""
 
     code = "provider_invalid"
-    title = "The model's provider sent an answer that cannot be read"
+    title = _("The model's provider sent an answer that cannot be read")
     retryable = True
 
 
@@ -57,7 +57,7 @@ class ContextTooLong(ProviderError):
 
     code = "context_too_long"
     status = 413
-    title = "The question is too long for this model"
+    title = _("The question is too long for this model")
 
 
 class NoPermittedModel(AppError):
@@ -65,7 +65,7 @@ class NoPermittedModel(AppError):
 
     code = "no_permitted_model"
     status = 409
-    title: ClassVar[str | Promise] = "No permitted model can answer"
+    title: ClassVar[str | Promise] = _("No permitted model can answer")
     retryable: ClassVar[bool] = False
 
 

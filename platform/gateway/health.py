@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, cast
 
 from django.conf import settings
+from redis import Redis
 from redis.exceptions import RedisError
 
 from core import streams
@@ -82,7 +83,20 @@ class Health:
         """Those of `keys` whose circuit is open now."""
         if not keys:
             return frozenset()
-        answer = await self._ask(LOOK, keys)
+        return self._told(keys, await self._ask(LOOK, keys))
+
+    def shut_now(self, keys: Sequence[str]) -> frozenset[str]:
+        """As `shut`, for what runs on no loop, such as a page: a loop of its own would leave its connection behind."""
+        answer, patience = None, self._patience()
+        if keys and patience > 0:
+            try:
+                with Redis.from_url(settings.REDIS.runs, socket_timeout=patience, socket_connect_timeout=patience) as link:
+                    answer = link.eval(NOW + LOOK, len(keys), *keys, *self._figures())
+            except (RedisError, OSError, ValueError):
+                self._away_until = time.monotonic() + AWAY
+        return self._told(keys, answer)
+
+    def _told(self, keys: Sequence[str], answer: Any) -> frozenset[str]:
         if answer is not None:
             return frozenset(key for key, open_ in zip(keys, cast("list[int]", answer), strict=True) if open_)
         now = time.monotonic()
@@ -128,16 +142,23 @@ class Health:
         self._latency.clear()
         self._away_until = 0.0
 
+    def _patience(self) -> float:
+        """Seconds to wait for Redis; none where it is not to be asked now."""
+        away = not self.shared or time.monotonic() < self._away_until
+        return 0.0 if away else float(settings.CLOISON_LIMITER_TIMEOUT)
+
+    def _figures(self) -> tuple[int, int, int]:
+        return self.failures, int(self.pause * 1000), int(max(FORGET, 2 * self.pause) * 1000)
+
     async def _ask(self, script: str, keys: Sequence[str]) -> Any:
         """The script's answer, None while Redis does not answer."""
-        patience = settings.CLOISON_LIMITER_TIMEOUT if self.shared else 0
-        if patience <= 0 or time.monotonic() < self._away_until:
+        patience = self._patience()
+        if patience <= 0:
             return None
-        milliseconds = (self.failures, int(self.pause * 1000), int(max(FORGET, 2 * self.pause) * 1000))
         try:
             async with asyncio.timeout(patience):
                 client = streams.client(retrying=False)
-                return await cast("Any", client.eval(NOW + script, len(keys), *keys, *milliseconds))
+                return await cast("Any", client.eval(NOW + script, len(keys), *keys, *self._figures()))
         except (RedisError, OSError, TimeoutError, ValueError):
             self._away_until = time.monotonic() + AWAY
             return None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 import audit
 from accounts.models import User
@@ -23,7 +24,7 @@ LONGEST = 250  # characters of a model's id
 
 class InvalidRoutingPolicy(AppError):
     code: ClassVar[str] = "invalid_routing_policy"
-    title = "The routing policy is not valid"
+    title = _("The routing policy is not valid")
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,20 +83,46 @@ class Attaching {
     this.changed();
   }
 
-  remove() {
+  /** Nothing is going to name it: the server need not keep it. */
+  leave() {
     this.request.abort();
     if (this.made) fetch(`/api/v1/attachments/${this.made.id}/`, { method: "DELETE", headers: headers() }).catch(() => {});
     this.failed = true;
+  }
+
+  remove() {
+    this.leave();
     this.item.remove();
     this.changed(this);
   }
 }
 
+/** One that the question had before: it is kept until somebody takes it away. */
+class Kept {
+  constructor({ attached: id, name }, list, changed) {
+    Object.assign(this, { changed, made: { id, name }, failed: false, isBusy: false, item: copyOf("t-attaching") });
+    this.item.querySelector("progress").remove();
+    slot(this.item, "state").remove();
+    slot(this.item, "name").textContent = name;
+    const remove = this.item.querySelector("[data-act=detach]");
+    remove.setAttribute("aria-label", word("attach.remove", { name }));
+    remove.addEventListener("click", () => this.remove());
+    list.append(this.item);
+  }
+
+  remove() {
+    this.item.remove();
+    this.changed(this);
+  }
+
+  leave() {}
+}
+
 export class Attachments {
-  /** `say(text)` tells what happens to who does not see it. */
-  constructor({ form, field, say }) {
+  /** `say(text)` tells what happens to who does not see it. `kept` are elements that name what the question had, for an edit. */
+  constructor({ form, field, say, kept = null }) {
     Object.assign(this, { form, field, say, all: [] });
-    this.list = document.getElementById("attaching");
+    this.list = form.querySelector(".uploads");
     this.input = form.querySelector("input[type=file]");
     this.input.closest("label").hidden = true;
     this.button = form.querySelector("[data-act=attach]");
@@ -113,19 +139,30 @@ export class Attachments {
       event.preventDefault();
       this.add(files);
     });
-    const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-    addEventListener("dragover", (event) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      form.classList.add("over");
+    this.takeDropped(kept ? form : window);
+    if (!kept) return;
+    this.list.replaceChildren();
+    for (const { dataset } of kept) this.all.push(new Kept(dataset, this.list, (gone) => this.changed(gone)));
+    this.list.hidden = !this.all.length;
+  }
+
+  /** What is dropped on `place`, unless something within has taken it. */
+  takeDropped(place) {
+    const { form } = this;
+    const isOurs = (event) => event.dataTransfer?.types.includes("Files") && !event.defaultPrevented;
+    place.addEventListener("dragover", (event) => {
+      form.classList.toggle("over", isOurs(event));
+      if (isOurs(event)) event.preventDefault();
     });
-    addEventListener("dragleave", (event) => { if (!event.relatedTarget) form.classList.remove("over"); });
-    addEventListener("drop", (event) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
+    place.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget || !(place === window || form.contains(event.relatedTarget))) form.classList.remove("over");
+    });
+    place.addEventListener("drop", (event) => {
       form.classList.remove("over");
+      if (!isOurs(event)) return;
+      event.preventDefault();
       this.add([...event.dataTransfer.files]);
-      field.focus();
+      this.field.focus();
     });
   }
 
@@ -158,6 +195,12 @@ export class Attachments {
     if (this.all.length && !this.isBusy) this.say(word("attach.count", { n: this.ids.length }));
   }
 
+  /** No question is asked. */
+  leave() {
+    for (const each of this.all) each.leave();
+    this.all = [];
+  }
+
   /** The message has them now. Returns what stands above its question, or null. */
   taken() {
     const made = this.all.filter((each) => each.made).map((each) => each.made);
@@ -168,6 +211,7 @@ export class Attachments {
     const shown = copyOf("t-attached");
     for (const each of made) {
       const item = copyOf(`t-attached-${each.kind}`);
+      Object.assign(item.dataset, { attached: each.id, name: each.name });
       const address = `/api/v1/attachments/${each.id}/file/`;
       for (const link of item.querySelectorAll("a")) link.href = address;
       for (const player of item.querySelectorAll("img, audio")) player.src = address;

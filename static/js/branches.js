@@ -1,6 +1,7 @@
 // Versions of a message, edits, "again", "continue", thumbs: the page's plain forms, sent from here, and the thread that
 // the server shows afterwards put in the place of the old one.
 
+import { Attachments } from "./attach.js";
 import { toast } from "./page.js";
 import { copyOf, word } from "./words.js";
 
@@ -19,15 +20,26 @@ export function fill(element, id) {
 }
 
 export class Branches {
-  /** `leave` forgets the answers that grow, `adopt` follows those that the thread now holds, `refuse(code)` says what failed. */
-  constructor({ thread, field, leave, adopt, refuse }) {
-    Object.assign(this, { thread, field, leave, adopt, refuse });
+  /** `leave` forgets the answers that grow, `adopt` follows those that the thread now holds, `refuse(code, detail)` says what failed. */
+  constructor({ thread, field, leave, adopt, refuse, say }) {
+    Object.assign(this, { thread, field, leave, adopt, refuse, say });
+    this.attachments = new WeakMap(); // of a form that edits a question
     this.busy = false; // with what the person asked for: the same button pressed twice is pressed once
     this.refreshing = Promise.resolve();
     thread.addEventListener("submit", (event) => this.submitted(event));
     thread.addEventListener("click", (event) => this.clicked(event));
     thread.addEventListener("keydown", (event) => this.typed(event));
     document.addEventListener("keydown", (event) => this.pressed(event));
+    this.takeForms();
+  }
+
+  /** Forms of edits that the server has rendered, with a tick for each attachment. */
+  takeForms() {
+    for (const form of this.thread.querySelectorAll("form.edit")) this.attach(form, [...form.querySelectorAll("[data-attached]")]);
+  }
+
+  attach(form, kept) {
+    this.attachments.set(form, new Attachments({ form, field: form.elements.content, say: this.say, kept }));
   }
 
   async submitted(event) {
@@ -37,6 +49,13 @@ export class Branches {
     const button = event.submitter;
     const body = new FormData(form);
     if (button?.name) body.append(button.name, button.value);
+    const attachments = this.attachments.get(form);
+    if (attachments?.isBusy) {
+      this.refuse("attachments", word("attach.wait"));
+      return;
+    }
+    body.delete("files"); // They have come with their own requests.
+    for (const id of attachments?.ids ?? []) body.append("attachments", id);
     const action = button?.hasAttribute("formaction") ? button.formAction : form.action;
     const act = form.matches(".edit") ? "edit" : (button?.dataset.act ?? "");
     await this.show(() => fetch(action, { method: "POST", body: new URLSearchParams(body) }), () => this.focus(act, action));
@@ -76,6 +95,7 @@ export class Branches {
       this.leave();
       this.thread.replaceChildren(...thread.childNodes);
       for (const said of page.querySelectorAll("#toasts .toast")) toast(said.textContent);
+      this.takeForms();
       this.adopt();
       then();
     } catch {
@@ -109,14 +129,17 @@ export class Branches {
     const form = fill(copyOf("t-edit"), article.id.slice(2));
     const text = form.elements.content;
     text.value = article.querySelector(".ask-body p").textContent;
+    const kept = [...article.querySelectorAll("[data-attached]")];
     for (const part of article.children) part.hidden = true;
     article.append(form);
+    this.attach(form, kept);
     text.focus();
     text.setSelectionRange(text.value.length, text.value.length);
   }
 
   leaveEdit(article) {
     const form = article.querySelector("form.edit");
+    this.attachments.get(form)?.leave();
     if (!article.querySelector(".ask-body")) {
       this.refresh(); // The server rendered the form alone.
       return;

@@ -408,7 +408,7 @@ function leave() {
   answers.clear();
 }
 
-const branches = new Branches({ thread, field, leave, adopt, refuse });
+const branches = new Branches({ thread, field, leave, adopt, refuse, say });
 adopt();
 if (!field.value) field.value = sessionStorage.getItem(DRAFT) ?? "";
 if (thread.children.length) toEnd();

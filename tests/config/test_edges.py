@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 
@@ -125,6 +126,34 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(live: Live, acme: Ho
         assert refused.startswith(b"HTTP/1.1 413 ")
         assert b"application/problem+json" in refused
         assert b'"code": "too_large"' in refused
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /café/ HTTP/1.1",
+        "GET /api/v1/search/?q=café HTTP/1.1",
+        "GET /ws/?ticket=é HTTP/1.1",
+        "GET /api/v1/me/ HTTP/1.1\r\nBad Name: x",
+        "GET /api/v1/me/ HTTP/1.1\r\nContent-Length: -1",
+        "GET\t/ x y z",
+    ],
+)
+def test_case_25_what_is_no_http_is_refused_with_all_headers(live: Live, acme: House, line: str) -> None:
+    answer, _seconds = raw(live, f"{line}\r\nHost: {acme.host}\r\n\r\n".encode())
+
+    head, _blank, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    told = {name.lower(): value for name, value in (line.split(": ", 1) for line in head.decode().split("\r\n")[1:])}
+    assert {**EVERYWHERE, **API}.items() <= told.items()
+    assert told["content-type"] == "application/problem+json; charset=utf-8"
+    assert json.loads(body)["code"] == "bad_request"
+
+
+def test_what_is_written_as_it_should_be_is_read(live: Live, acme: House) -> None:
+    answer, _seconds = raw(live, f"GET /caf%C3%A9/?q=caf%C3%A9 HTTP/1.1\r\nHost: {acme.host}\r\n\r\n".encode())
+
+    assert answer.startswith(b"HTTP/1.1 404 ")
 
 
 async def test_a_page_post_needs_its_csrf_token_and_a_bearer_does_not(live: Live, acme: House) -> None:

@@ -23,8 +23,10 @@ from PIL import Image
 from assistants.conversations import attachments
 from assistants.conversations.models import Attachment, Conversation, Message
 from isolation import context
+from tests.conftest import Live
 from tests.conversations.test_branches import BASE, answered, branch, here, member, post, turn
 from tests.people import Actor, House
+from tests.wire import client
 
 __all__ = ["here", "member"]
 
@@ -244,3 +246,63 @@ def test_nothing_is_left_when_a_conversation_goes(
 
     assert [path.stem for path in stored(acme)] == [new]
     assert owner.execute(f"SELECT public_id::text FROM {acme.schema}.conversations_attachment").fetchall() == [(new,)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [
+        ("bytes=0-", 0, 843),
+        ("bytes=10-19", 10, 19),
+        ("Bytes=800-9999", 800, 843),
+        ("bytes=-44", 800, 843),
+        ("bytes=-9999", 0, 843),
+    ],
+)
+def test_a_player_gets_the_part_of_a_sound_that_it_asks_for(member: Actor, wanted: str, first: int, last: int) -> None:
+    where = f"{BASE}/attachments/{send_file(member, sound(), 'note.wav')['id']}/file/"
+
+    answer = member.api.get(where, headers={"range": wanted})
+
+    assert (answer.status_code, body_of(answer)) == (206, sound()[first : last + 1])
+    assert answer.headers["Content-Range"] == f"bytes {first}-{last}/844"
+    assert answer.headers["Content-Length"] == str(last - first + 1)
+    assert answer.headers["Content-Disposition"].startswith("inline;") and answer.headers["Content-Type"] == "audio/wav"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff" and "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_what_is_no_single_part_of_this_file_is_the_whole_or_nothing(member: Actor, acme: House) -> None:
+    where = f"{BASE}/attachments/{send_file(member, sound(), 'note.wav')['id']}/file/"
+    whole = member.api.get(where)
+    etag = whole.headers["ETag"]
+    assert (whole.status_code, whole.headers["Accept-Ranges"], body_of(whole)) == (200, "bytes", sound())
+
+    for unclear in ("bytes=0-1,4-5", "bytes=5-2", "bytes=-", "bytes=a-b", "items=0-1", f"bytes={'9' * 5000}-"):
+        answer = member.api.get(where, headers={"range": unclear})
+        assert (answer.status_code, body_of(answer)) == (200, sound()), unclear
+    for outside in ("bytes=844-", "bytes=900-901", "bytes=-0"):
+        answer = member.api.get(where, headers={"range": outside})
+        assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */844")
+        assert answer.json()["code"] == "range_not_satisfiable"
+    for known, status in ((etag, 206), ('"another"', 200), ("Thu, 01 Jan 2026 00:00:00 GMT", 200), (f"W/{etag}", 200)):
+        answer = member.api.get(where, headers={"range": "bytes=0-0", "if-range": known})
+        assert (answer.status_code, len(body_of(answer))) == (status, 1 if status == 206 else 844)
+    head = member.api.head(where, headers={"range": "bytes=0-0"})
+    assert (head.status_code, head.content, head.headers["Content-Length"], head.headers["ETag"]) == (200, b"", "844", etag)
+    for stranger in (acme.person("member2"), acme.person("admin")):
+        assert stranger.api.get(where, headers={"range": "bytes=0-0"}).status_code == 404
+        assert stranger.api.head(where).status_code == 404
+
+
+async def test_a_part_of_a_sound_comes_over_the_wire(live: Live, acme: House, globex: House) -> None:
+    async with client(live, acme.person("member")) as http:
+        made = await http.post("/api/v1/attachments/", files={"file": ("note.wav", sound())})
+        where = f"/api/v1/attachments/{made.json()['id']}/file/"
+
+        part = await http.get(where, headers={"Range": "bytes=40-49"})
+        head = await http.head(where)
+    async with client(live, globex.person("member")) as http:
+        theirs = await http.get(where, headers={"Range": "bytes=40-49"})
+
+    assert (part.status_code, part.content, part.headers["Content-Range"]) == (206, sound()[40:50], "bytes 40-49/844")
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", "844")
+    assert theirs.status_code == 404

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from assistants.conversations.rendering import render_answer
+from assistants.conversations.rendering import plain, render_answer
 
 CITATION = {
     "number": 1,
@@ -75,3 +77,39 @@ def test_markdown_keeps_its_shape() -> None:
     assert "<h2>Title</h2>" in html
     assert '<td class="num">1</td>' in html
     assert 'rel="external noopener noreferrer nofollow"' in html
+
+
+@pytest.mark.parametrize(
+    ("piece", "text"),
+    [
+        ("The **élan** *vital*, ~~not~~ `code` and __more__ of _it_.", "The élan vital, not code and more of it."),
+        ("## Notice\n\n- **three** months\n* six\n> quoted", "Notice\n\nthree months\nsix\nquoted"),
+        ("| Name | Sum |\n|:---|---:|\n| Lease | 12 |", "Name  Sum\nLease  12"),
+        ('See [the contract](https://example.test/a "t") and ![a plan](x.png) [1].', "See the contract and a plan [1]."),
+        ("```python\nprint(1)\n```\nDone", "print(1)\nDone"),
+        ("cut** short and | half a row |", "cut short and | half a row |"),
+        ("2 * 3 * 4, snake_case_name, #tag, a | b, -1, 5*6*7", "2 * 3 * 4, snake_case_name, #tag, a | b, -1, 5*6*7"),
+        (r"\*as it is\* and 1\. and \# here", "*as it is* and 1. and # here"),
+        ("", ""),
+    ],
+)
+def test_a_piece_of_an_answer_reads_without_signs(piece: str, text: str) -> None:
+    assert plain(piece) == text
+
+
+def test_a_hostile_piece_costs_nothing() -> None:
+    for piece in (
+        "*" * 5000,
+        "[" * 5000,
+        "|" * 5000,
+        "![](" * 1000,
+        "_a" * 2000,
+        "`" * 5000,
+        "\\" * 5000,
+        "- " * 2000,
+        "> " * 2000,
+        "-" * 5000,
+    ):
+        began = time.perf_counter()
+        plain(piece)
+        assert time.perf_counter() - began < 0.05, piece[:10]

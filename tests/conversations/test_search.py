@@ -75,6 +75,37 @@ def test_a_result_shows_the_passage_with_its_words_marked(acme: House, django_as
     assert [row["text"][start:end] for start, end in row["highlights"]] == ["élan", "vital"]
 
 
+ANSWER = """## The notice
+
+The **notice** of the [lease](https://example.test/cormorant) is *three months*:
+
+| Contract | Notice |
+|---|---:|
+| Lease of the **heron** house | 3 |
+"""
+
+
+def test_an_answer_is_shown_without_signs_and_a_question_as_it_was_written(acme: House) -> None:
+    member = acme.person("member")
+    conversation = say(member, "What does **notice** mean in `heron`?")
+    with member.acting():
+        question = Message.objects.get(conversation=conversation)
+        for text in (ANSWER, f"{ANSWER}\n{'padding **words** here.' * 90}\n\n- At last the **élan vital** of it\n"):
+            Message.objects.create(conversation=conversation, owner=member.user, parent=question, role="assistant", content=text)
+
+    rows = ask(member, "heron notice").json()["results"]
+    [late] = ask(member, "elan vital ").json()["results"]
+    addresses = found(member, "cormorant ")
+
+    lease = "The notice\n\nThe notice of the lease is three months:\n\nContract  Notice\nLease of the heron house  3"
+    assert rows[1]["text"].strip() == lease and rows[0]["text"].startswith(lease)
+    assert [rows[1]["text"][a:b].lower() for a, b in rows[1]["highlights"]] == ["notice", "notice", "notice", "heron"]
+    assert rows[2]["text"] == "What does **notice** mean in `heron`?"
+    assert late["text"].endswith("padding words here.\n\nAt last the élan vital of it\n") and len(late["text"]) <= 240
+    assert [late["text"][a:b] for a, b in late["highlights"]] == ["élan", "vital"]
+    assert len(addresses) == 2 and all("[lease](https://example.test/cormorant)" in text for text in addresses)
+
+
 def test_the_newest_come_first_and_a_frequent_word_fills_the_list(acme: House) -> None:
     member = acme.person("member")
     say(member, *[f"invoice number{number}" for number in range(60)])

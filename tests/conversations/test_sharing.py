@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -19,6 +21,7 @@ from assistants.profiles.models import Assistant
 from core.errors import NotAllowed
 from isolation import context
 from tests.conversations.test_api import talk
+from tests.gateway.test_accounts import new_key
 from tests.pages.test_pages import browser
 from tests.people import Actor, House, WatchedClient
 
@@ -351,3 +354,25 @@ def test_pages_import_and_say_what_was_left_out(acme: House) -> None:
     with member.acting():
         assert Conversation.objects.get().title == "T"
     assert client.get("/api/v1/conversations/export/?format=md").status_code == 200  # The link works with the page's session.
+
+
+def test_case_45_rotation_seals_the_tokens_of_links_again(acme: House, globex: House, settings: Any) -> None:
+    first, second = new_key("k1"), new_key("k2")
+    settings.CLOISON_SECRETS_KEYS = first
+    people = (acme.person("member"), acme.person("member2"), globex.person("member"))
+    links = [post(one, conversation_of(one)).json() for one in people]
+    told = io.StringIO()
+
+    settings.CLOISON_SECRETS_KEYS = f"{second},{first}"
+    call_command("rotate_secrets", stdout=told)
+    settings.CLOISON_SECRETS_KEYS = second
+
+    assert told.getvalue().startswith("3 sealed again under the key k2")
+    for one, link in zip(people, links, strict=True):
+        assert [row["token"] for row in one.api.get("/api/v1/shares/").json()["results"]] == [link["token"]]
+        assert browser(one).get(f"/share/{link['token']}/").status_code == 200
+    settings.CLOISON_SECRETS_KEYS = new_key("k3")  # All keys lost: the links open, and are no longer shown.
+    call_command("rotate_secrets", stdout=told)
+    assert "\n0 sealed again" in told.getvalue()
+    assert people[0].api.get("/api/v1/shares/").json()["results"][0]["token"] is None
+    assert browser(people[0]).get(f"/share/{links[0]['token']}/").status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from typing import Any
 
 import psycopg
 import pytest
@@ -153,7 +154,7 @@ async def test_what_is_anothers_does_not_exist(live: Live, acme: House, globex: 
             assert (await page.receive()) == {
                 "type": "error",
                 "code": "not_found",
-                "detail": "There is no such conversation.",
+                "detail": "There is no such conversation." if stranger.house is globex else "Cette conversation n’existe pas.",
                 "key": "x",
             }
 
@@ -258,3 +259,84 @@ async def test_two_sends_at_once_do_not_tangle(live: Live, acme: House) -> None:
 
     assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409]
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"run_in_progress"}
+
+
+async def test_a_socket_edits_regenerates_and_continues_as_requests_do(live: Live, acme: House) -> None:
+    async with socket(live, acme.person("member")) as page, client(live, acme.person("member")) as http:
+
+        async def turn(**frame: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+            await page.send(**frame)
+            accepted = await page.receive()
+            assert (accepted["type"], accepted["key"]) == ("message.accepted", frame.get("key")), accepted
+            return accepted, await page.until_final()
+
+        first, _events = await turn(type="message.send", content="What is the notice?", key="1")
+        question = first["message"]["id"]
+        edited, events = await turn(type="message.edit", message=question, content="What is the term?", key="2")
+        assert events[-1]["run"] == edited["run"]["id"] and edited["message"]["id"] != question
+        again, events = await turn(type="message.regenerate", message=edited["answer"]["id"], key="3", attachments=["junk"])
+        assert again["message"] == edited["message"] and events[-1]["message"] == again["answer"]["id"]
+
+        # The same key is the same turn, whichever way it comes; another body under it is none.
+        known, _events = await turn(type="message.edit", message=question, content="What is the term?", key="2")
+        assert known == edited
+        over = await http.post(
+            f"/api/v1/messages/{question}/edit/", json={"content": "What is the term?"}, headers={"Idempotency-Key": "2"}
+        )
+        assert (over.status_code, over.json()["run"]) == (202, edited["run"])
+        for frame, code in (
+            ({"type": "message.edit", "message": question, "content": "else", "key": "2"}, "key_reused"),
+            ({"type": "message.edit", "message": edited["answer"]["id"], "content": "else"}, "not_a_question"),
+            ({"type": "message.edit", "message": question, "content": " "}, "empty_message"),
+            ({"type": "message.edit", "message": question}, "bad_frame"),
+            ({"type": "message.edit", "message": question, "content": "x", "key": 7}, "bad_frame"),
+            ({"type": "message.regenerate", "message": "no id"}, "bad_frame"),
+            ({"type": "message.regenerate", "message": question, "models": ["one"]}, "models_invalid"),
+            ({"type": "run.continue", "run": again["run"]["id"]}, "not_continuable"),
+        ):
+            await page.send(**frame)
+            refused = await page.receive()
+            assert (refused["type"], refused["code"]) == ("error", code), frame
+
+
+async def test_a_socket_goes_on_with_a_stopped_answer(live: Live, acme: House, owner: psycopg.Connection) -> None:
+    member = acme.person("member")
+    async with client(live, member) as http, socket(live, member) as page:
+        started = await ask(http, "What is the notice?")
+        await sse(http, f"/api/v1/runs/{started['run']['id']}/events/")
+        table, name = f"{acme.schema}.conversations_run", started["run"]["id"]
+        owner.execute(f"UPDATE {table} SET status = 'stopped' WHERE public_id = %s", [name])
+
+        await page.send(type="run.continue", run=name, key="on")
+        accepted = await page.receive()
+        events = await page.until_final()
+        await page.send(type="message.regenerate", message=accepted["message"]["id"], model=7)
+        assert (await page.receive())["type"] == "message.accepted"
+        stored = (await http.get(f"/api/v1/messages/{accepted['answer']['id']}/")).json()["content"]
+
+    assert accepted["message"] == started["message"] and accepted["answer"] != started["answer"]
+    assert events[-1]["type"] == "run.completed" and text_of(events) == stored
+
+
+async def test_frames_that_name_others_messages_find_nothing(live: Live, acme: House, globex: House) -> None:
+    async with client(live, acme.person("member")) as http:
+        started = await ask(http, f"Secret {acme.canary}")
+        await sse(http, f"/api/v1/runs/{started['run']['id']}/events/")
+    message, run = started["message"]["id"], started["run"]["id"]
+    for stranger in (acme.person("member2"), acme.person("admin"), globex.person("member")):
+        async with socket(live, stranger) as page:
+            for frame in (
+                {"type": "message.edit", "message": message, "content": "planted"},
+                {"type": "message.regenerate", "message": started["answer"]["id"]},
+                {"type": "message.regenerate", "message": message},
+                {"type": "run.continue", "run": run},
+            ):
+                name = "run" if "run" in frame else "message"
+                refusals = []
+                for asked in (frame, {**frame, name: str(uuid.uuid4())}):
+                    await page.send(**asked)
+                    refusals.append({**await page.receive(), "run": ""})
+                assert refusals[0] == refusals[1] and refusals[0]["code"] == "not_found"
+    async with socket(live, acme.person("member")) as page:  # The control.
+        await page.send(type="message.regenerate", message=message)
+        assert (await page.receive())["type"] == "message.accepted"

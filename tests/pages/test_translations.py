@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import re
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
+from django.test import Client
+from django.utils import translation
+from django.utils.functional import Promise
 
+from core.errors import AppError
 from tests.cluster import ROOT
+from tests.people import House
 
 FRENCH = ROOT / "locale" / "fr" / "LC_MESSAGES" / "django.po"
 
@@ -29,3 +36,51 @@ def test_every_text_has_a_french_one(messages: ModuleType) -> None:
 
 def test_the_compiled_catalogue_is_up_to_date(messages: ModuleType) -> None:
     assert FRENCH.with_suffix(".mo").read_bytes() == messages.compile_mo(messages.read_po(FRENCH)), "run scripts/messages"
+
+
+def below(kind: type[AppError]) -> Iterator[type[AppError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from below(each)
+
+
+def test_every_error_has_a_french_title() -> None:
+    for root, sources in (
+        (ROOT / "platform", ("*/**/*.py",)),
+        (ROOT, ("tenants/**/*.py", "documents/**/*.py", "assistants/**/*.py")),
+    ):
+        for path in (path for pattern in sources for path in root.glob(pattern)):
+            if re.search(r"^    title(:| =)", path.read_text(encoding="utf-8"), re.MULTILINE) and "migrations" not in path.parts:
+                importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
+    errors = {AppError, *below(AppError)}
+    assert len(errors) > 80
+
+    for error in errors:
+        assert isinstance(error.title, Promise), error
+        with translation.override("en"):
+            english = str(error.title)
+        with translation.override("fr"):
+            assert str(error.title) != english, error
+
+
+def test_errors_are_told_in_the_language_of_who_asks(acme: House, globex: House) -> None:
+    told = []
+    for house in (acme, globex):  # People of the one read French, of the other English.
+        api = house.person("member").api
+        answers = [
+            api.get("/api/v1/messages/01930000-0000-7000-8000-00000000ffff/"),
+            api.post("/api/v1/conversations/", {"assistant": "x"}, content_type="application/json"),
+            Client(headers={"host": house.host, "accept-language": "de, fr;q=0.5"}).get("/api/v1/conversations/"),
+        ]
+        told.append([tuple(answer.json()[name] for name in ("code", "title", "detail")) for answer in answers])
+
+    assert told[0] == [
+        ("not_found", "Introuvable", "Ce message n’existe pas."),
+        ("invalid", "Non valable", "Certains champs ne sont pas valables."),
+        ("not_authenticated", "Non authentifié", "Non authentifié"),
+    ]
+    assert told[1] == [
+        ("not_found", "Not found", "There is no such message."),
+        ("invalid", "Invalid", "Some fields are not valid."),
+        ("not_authenticated", "Non authentifié", "Non authentifié"),
+    ]

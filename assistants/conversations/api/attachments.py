@@ -6,6 +6,7 @@ import uuid
 from typing import Any, cast
 
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
@@ -48,7 +49,7 @@ class AttachmentViewSet(viewsets.GenericViewSet[Attachment]):
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, AnyRenderer])
     def file(self, request: Request, id: uuid.UUID) -> HttpResponseBase:  # noqa: A002 (the route's name)
-        """Pictures, which we have drawn, and sounds open in the page; files are for saving."""
+        """Pictures, which we have drawn, and sounds open in the page; files are for saving. `Range` gives one part of it."""
         found = attachments.find(person(request), id)
         disposition = "attachment" if found.kind == Attachment.Kind.FILE else "inline"
         try:
@@ -58,10 +59,11 @@ class AttachmentViewSet(viewsets.GenericViewSet[Attachment]):
                 name=found.name,
                 content_type=found.content_type,
                 size=found.size,
+                sha256=found.sha256,
                 disposition=disposition,
             )
         except FileNotFoundError:
-            raise NotFound("The stored file is gone.") from None
+            raise NotFound(_("The stored file is gone.")) from None
         response.headers["Cache-Control"] = "private, no-cache"
         return response
 

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
@@ -58,7 +59,7 @@ class MessageDetailViewSet(viewsets.GenericViewSet[Message]):
         found = branches.visible_message(user, id)
         row = branches.rows_of(user, [found.pk]).first()
         if row is None:
-            raise NotFound("There is no such message.")
+            raise NotFound(_("There is no such message."))
         beside = Tree.of(found.conversation).ids_beside([row])
         return Response(MessageOut(row, context={"siblings": beside}).data)
 

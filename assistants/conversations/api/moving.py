@@ -10,6 +10,7 @@ from typing import Any, cast
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, renderers, serializers, status, viewsets
@@ -43,7 +44,7 @@ class RawJSON(BaseParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, BytesIO]:
         body = stream.read(AT_ONCE + 1)
         if len(body) > AT_ONCE:
-            raise FileTooLarge("Send larger imports as a file (multipart/form-data).", limit=AT_ONCE)
+            raise FileTooLarge(_("Send larger imports as a file (multipart/form-data)."), limit=AT_ONCE)
         return {"file": BytesIO(body)}
 
 
@@ -199,7 +200,7 @@ class ExportOneView(APIView):
         form, user = _format(request), person(request)
         found = Conversation.objects.visible_to(user).select_related("assistant").filter(public_id=id).first()
         if found is None:
-            raise NotFound("There is no such conversation.")
+            raise NotFound(_("There is no such conversation."))
         response = HttpResponse(exporting.export_conversation(user=user, conversation=found, form=form), content_type=KINDS[form])
         guarded(response, file_name(found, form), "attachment")
         return response

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.request import Request
@@ -70,7 +71,7 @@ class ConversationShareViewSet(viewsets.GenericViewSet[Share]):
         rows = Conversation.objects.visible_to(person(self.request)).select_related("assistant")
         found = rows.filter(public_id=self.kwargs["id"]).first()
         if found is None:
-            raise NotFound("There is no such conversation.")
+            raise NotFound(_("There is no such conversation."))
         return found
 
     @extend_schema(responses=ShareOut(many=True))

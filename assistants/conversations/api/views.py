@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, renderers, status, viewsets
 from rest_framework.decorators import action
@@ -154,7 +155,7 @@ class MessageViewSet(viewsets.GenericViewSet[Message]):
     def _conversation(self) -> Conversation:
         found = Conversation.objects.visible_to(person(self.request)).filter(public_id=self.kwargs["conversation"]).first()
         if found is None:
-            raise NotFound("There is no such conversation.")
+            raise NotFound(_("There is no such conversation."))
         return found
 
     @extend_schema(responses=MessageOut(many=True))

@@ -69,7 +69,7 @@ class NothingImported(ImportRefused):
 
 class KeyReused(Conflict):
     code: ClassVar[str] = "key_reused"
-    title = "This key belongs to another import"
+    title = _("This key belongs to another import")
 
 
 class NobodyReads(AppError):

@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from assistants.conversations import branches
+from assistants.conversations import attachments, branches
 from assistants.conversations.models import Feedback
 from assistants.conversations.web.chat import ERROR_TEXTS, person
 from core.errors import AppError, NotFound
@@ -47,10 +47,23 @@ def edit(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     content = request.POST.get("content", "")
 
     def act() -> uuid.UUID:
-        started = branches.edit_message(owner=person(request), message=public_id, content=content, request={})
-        return started.message.public_id
+        asked = attached(request)
+        return branches.edit_message(owner=person(request), message=public_id, content=content, request=asked).message.public_id
 
     return _done(request, _of(request, public_id), public_id, act)
+
+
+def attached(request: HttpRequest) -> dict[str, Any]:
+    """Those of the question that stay, and others: ids, and files where no script has sent them. Raises as `upload_all`."""
+    if "chosen" not in request.POST:
+        return {}
+    try:
+        wanted = [uuid.UUID(each) for each in request.POST.getlist("attachments")]
+    except ValueError:
+        raise Http404 from None
+    if files := [file for file in request.FILES.getlist("files") if file]:
+        wanted += attachments.upload_all(owner=person(request), files=files)
+    return {"attachments": wanted}
 
 
 @login_required

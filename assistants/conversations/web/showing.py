@@ -16,7 +16,7 @@ from assistants.conversations.models import Conversation, Message
 from assistants.conversations.tree import Tree
 from assistants.conversations.turns import MOST_MODELS
 from documents.models import Folder
-from gateway import access, catalogue
+from gateway import picking
 
 LISTED = 100  # folders in the composer's menu
 
@@ -53,17 +53,18 @@ def window(*, user: User, conversation: Conversation, before: uuid.UUID | None, 
 
 
 def composer(user: User, conversation: Conversation | None) -> dict[str, Any]:
-    """The models and folders to choose from, and what the conversation has chosen. Three queries."""
+    """The models and folders to choose from, and what the conversation has chosen. Three queries, and those of budgets."""
     folders = Folder.objects.visible_to(user).order_by("name", "pk")
-    models = access.usable(catalogue.available())
+    models = picking.choices(user)
+    mine = [each.model for each in models if each.why != "kept"]
     chosen = conversation.model if conversation else ""
     kept = {str(folder) for folder in (conversation.folders or ())} if conversation else set()
     rows = [(folder, str(folder.public_id) in kept) for folder in folders[:LISTED]]
     return {
-        "models": models,
+        "choices": models,
         "titles": settings.CLOISON_TITLES,
-        "model": next((model for model in models if chosen in {model.id, model.name}), None),
-        "usual_model": next(iter(models), None),
+        "model": next((one for one in mine if chosen in {one.id, one.name}), None),
+        "usual_model": next(iter(mine), None),
         "folder_rows": rows,
         "folders_chosen": sum(ticked for _folder, ticked in rows),
         "folder_count": len(rows) if len(rows) < LISTED else _count(folders),

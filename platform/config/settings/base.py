@@ -76,6 +76,7 @@ CLOISON_SITE_RESOLVER = "tenants.sites.resolve"
 CLOISON_CORS_ALLOWS = "tenants.sites.origin_allowed"
 CLOISON_PRINCIPALS = "accounts.principals"
 CLOISON_ACCESS = "config.access.decide"
+CLOISON_ROTATIONS = ["assistants.conversations.sharing.rotate"]  # of apps above tenants: schema → how many were sealed again
 CLOISON_READINESS = {"database": "isolation.health.database", "redis": "core.streams.ping"}
 # Our one asynchronous middleware does what these three look for by class: sessions, authentication, messages.
 SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "django_ratelimit.W001"]

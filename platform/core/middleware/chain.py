@@ -25,14 +25,12 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.module_loading import import_string
 
-from core import caller, health
+from core import caller, health, languages
 from core.errors import AppError
 from core.middleware import cors, metrics, rate_limit, security_headers, tenant, trace
 from core.middleware.security_headers import is_api
 from core.middleware.static_files import StaticFiles
 from core.views import problem_page
-
-LANGUAGE_CODES = tuple(code for code, _name in settings.LANGUAGES)
 
 
 class RequestChain:
@@ -137,14 +135,9 @@ class RequestChain:
 
     @staticmethod
     def _language(request: HttpRequest) -> str:
-        """The person's own choice, else the browser's, else the site's."""
-        user = getattr(request, "user", None)
-        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME) or getattr(user, "language", "")
-        if chosen in LANGUAGE_CODES:
-            return str(chosen)
-        for accepted in request.headers.get("Accept-Language", "").split(","):
-            code = accepted.split(";")[0].strip().lower()[:2]
-            if code in LANGUAGE_CODES:
-                return code
-        site = getattr(request, "site", None)
-        return (site and site.language) or settings.LANGUAGE_CODE
+        return languages.choose(
+            chosen=request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME),
+            user=getattr(request, "user", None),
+            accepted=request.headers.get("Accept-Language", ""),
+            site=getattr(request, "site", None),
+        )

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.module_loading import import_string
 
 from accounts import rotation
 from core import sealing
@@ -17,7 +19,7 @@ from tenants.models import Tenant
 
 
 class Command(BaseCommand):
-    help = "Seal providers' keys, authenticators and sign-in services' secrets again under the first key of CLOISON_SECRETS_KEYS."
+    help = "Seal providers' keys, authenticators, sign-in services' secrets and links' tokens again under the ring's first key."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with context.use(context.gateway()):
@@ -28,6 +30,8 @@ class Command(BaseCommand):
                 counts = [provider_accounts.rotate()]
             with context.use(context.auth(schema)):
                 counts.append(rotation.rotate())
+            if schema != context.PUBLIC:
+                counts += [(import_string(rotate)(schema), 0) for rotate in settings.CLOISON_ROTATIONS]
             for here, unread in counts:
                 done, lost = done + here, lost + unread
         self.stdout.write(f"{done} sealed again under the key {sealing.keyring().current}")

@@ -1,0 +1,52 @@
+"""Parts of a file over HTTP (RFC 9110, section 14): one range of bytes, as players ask for when somebody seeks."""
+
+from __future__ import annotations
+
+import re
+from typing import IO
+
+from django.http import HttpRequest
+
+ONE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
+
+
+class NotSatisfiable(Exception):
+    """The range lies outside the file."""
+
+
+def asked(request: HttpRequest, *, size: int, etag: str) -> range | None:
+    """The bytes that a request asks for, or None for all: several ranges, what is not understood, and a file that is
+    another by now (`If-Range`) get the whole, and so does HEAD. Raises `NotSatisfiable`.
+    """
+    found = ONE.fullmatch(request.headers.get("Range", ""))
+    if request.method != "GET" or found is None or request.headers.get("If-Range", etag) != etag:
+        return None
+    first, last = found.groups()
+    if not first and not last:
+        return None
+    if not first:  # The last so many.
+        start, end = max(size - int(last), 0), size
+    else:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size:
+        raise NotSatisfiable
+    return range(start, end)
+
+
+class Part:
+    """A file from one byte to before another, for reading."""
+
+    def __init__(self, file: IO[bytes], part: range) -> None:
+        self.file, self.left = file, len(part)
+        if part.start:
+            file.seek(part.start)
+
+    def read(self, size: int = -1) -> bytes:
+        content = self.file.read(self.left if size < 0 else min(size, self.left))
+        self.left -= len(content)
+        return content
+
+    def close(self) -> None:
+        self.file.close()
