@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from django.core.files.storage import default_storage
@@ -19,7 +17,6 @@ from documents.api import ranges
 from documents.models import Document
 
 USER_FILE_POLICY = "sandbox; default-src 'none'"
-PART = 256 * 1024  # bytes
 # A browser never gets to interpret these, whatever it thinks of attachments.
 NEUTRAL = {"text/html": "application/octet-stream"}
 
@@ -68,7 +65,7 @@ def stored(
         file.close()
         response = HttpResponse(content_type=content_type)
     elif isinstance(request, ASGIRequest):
-        response = StreamingHttpResponse(_parts(file), content_type=content_type, status=status)
+        response = StreamingHttpResponse(file, content_type=content_type, status=status)
     else:
         response = FileResponse(file, content_type=content_type, status=status)
     for header, value in headers.items():
@@ -88,11 +85,3 @@ def guarded(response: HttpResponseBase, name: str, disposition: str) -> HttpResp
     response.headers["Content-Disposition"] = f"{disposition}; filename*=UTF-8''{quote(name, safe='')}"
     response.headers["Content-Security-Policy"] = USER_FILE_POLICY
     return response
-
-
-async def _parts(file: ranges.Part) -> AsyncIterator[bytes]:
-    try:
-        while part := await asyncio.to_thread(file.read, PART):
-            yield part
-    finally:
-        file.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import IO
 
 from django.http import HttpRequest
 
+PIECE = 256 * 1024  # bytes
 ONE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
 
 
@@ -36,7 +39,7 @@ def asked(request: HttpRequest, *, size: int, etag: str) -> range | None:
 
 
 class Part:
-    """A file from one byte to before another, for reading."""
+    """A file from one byte to before another, for reading; a response that ends closes it, begun or not."""
 
     def __init__(self, file: IO[bytes], part: range) -> None:
         self.file, self.left = file, len(part)
@@ -47,6 +50,10 @@ class Part:
         content = self.file.read(self.left if size < 0 else min(size, self.left))
         self.left -= len(content)
         return content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while content := await asyncio.to_thread(self.read, PIECE):
+            yield content
 
     def close(self) -> None:
         self.file.close()

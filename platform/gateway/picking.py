@@ -26,7 +26,6 @@ PRICES: dict[str, str | Promise] = {
 }
 PLACES: dict[str, str | Promise] = {"local": _("local"), "cloud": _("cloud")}
 REASONS: dict[str, str | Promise] = {
-    "kept": _("kept for others"),
     "down": _("down at the moment"),
     "budget": _("budget used up"),
 }
@@ -48,15 +47,12 @@ class Choice:
 
 
 def choices(user: User) -> tuple[Choice, ...]:
-    """Every model here, for the person in whose context this runs. One query, and those of `budgets.used_up`."""
-    models = catalogue.available()
-    usable = frozenset(model.id for model in access.usable(models))
+    """The models of the person in whose context this runs. One query, and those of `budgets.used_up`."""
+    models = access.usable(catalogue.available())
     healths = catalogue.healths(models)
     spent = budgets.used_up(Call(id=uuid7(), user=user.pk, groups=tuple(user.group_keys)))
 
     def why(model: ModelInfo) -> str:
-        if model.id not in usable:
-            return "kept"
         if healths[model.id] == "down":
             return "down"
         return "budget" if "tokens" in spent or ("money" in spent and price_class(model) != "free") else ""

@@ -75,7 +75,9 @@ def test_case_20_each_role_gets_what_the_table_says(acme: House, route: str, met
     api = route.startswith("api/")
 
     def status(client: Client) -> int:
-        return client.generic(method, path_of(route), "{}", content_type="application/json").status_code
+        answer = client.generic(method, path_of(route), "{}", content_type="application/json")
+        answer.close()
+        return answer.status_code
 
     nobody = status(Client(headers={"host": acme.host}, raise_request_exception=False))
     if need == access.ANYBODY:

@@ -67,11 +67,11 @@ def test_a_model_that_cannot_be_chosen_says_why(acme: House, globex: House) -> N
         async_to_sync(health.common().succeeded)(circuit)
 
     assert told["ollama/small"] == ("local, no cost, down at the moment", False)
-    assert told["openai/own"] == ("cloud, price unknown, kept for others", False)
+    assert "openai/own" not in told
     assert told["openai/gpt-4o"][1] and others["openai/own"] == ("cloud, price unknown", True)  # The controls.
     assert elsewhere["openai/own"] == ("cloud, prix inconnu", True)
     page = browser(globex.person("member")).get("/").content.decode()
-    assert 'name="beside" value="openai/own" disabled' in page and 'name="beside" value="openai/gpt-4o">' in page
+    assert "openai/own" not in page and 'name="beside" value="openai/gpt-4o">' in page
 
 
 def test_a_spent_budget_leaves_what_costs_nothing(globex: House) -> None:

@@ -56,7 +56,7 @@ def composer(user: User, conversation: Conversation | None) -> dict[str, Any]:
     """The models and folders to choose from, and what the conversation has chosen. Three queries, and those of budgets."""
     folders = Folder.objects.visible_to(user).order_by("name", "pk")
     models = picking.choices(user)
-    mine = [each.model for each in models if each.why != "kept"]
+    mine = [each.model for each in models]
     chosen = conversation.model if conversation else ""
     kept = {str(folder) for folder in (conversation.folders or ())} if conversation else set()
     rows = [(folder, str(folder.public_id) in kept) for folder in folders[:LISTED]]
