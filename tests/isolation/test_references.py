@@ -248,6 +248,12 @@ NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
             lambda w, i: call(w.member, "POST", "routing/preview/", {"content": "x", "conversation": i}),
         )
     ],
+    ("PreviewIn", "attachments"): [
+        (
+            "attachment",
+            lambda w, i: call(w.member, "POST", "routing/preview/", {"content": "x", "attachments": [i]}),
+        )
+    ],
     ("ReadingIn", "person"): [
         ("person", lambda w, i: call(w.house.person("auditor"), "POST", "readings/", {"person": i, "reason": "Complaint 4711"}))
     ],
