@@ -1,6 +1,6 @@
-"""Five hundred turns through the router while nearly a third of all requests to its four providers go wrong.
+"""Five hundred turns through the router while nearly a third of all requests to its five providers go wrong.
 
-Each provider is asked by a client of its own (OpenAI, Anthropic, Ollama, litellm in its process); every request draws, with
+They are asked by all the clients (OpenAI's twice, Anthropic's, Ollama's, litellm in its process); every request draws, with
 the share given, one of the faults: errors of HTTP, silence before and within the answer, a cut connection, half a character,
 broken JSON, an event of 10 MB, an empty stream, a page of HTML. Turns are of five kinds in turn: words alone, a picture, a
 sound, a tool that is called, thoughts. A turn is complete where what its kind asks for came, too; it counts as billed where
@@ -36,8 +36,8 @@ from bench.kit.stats import percentile, table  # noqa: E402
 FIRST, GAP, TOTAL = 1.0, 0.6, 5.0  # seconds of patience; in the product 30, 20 and 90
 MOST_CODES = 8
 KINDS = ("words", "picture", "sound", "tool", "thoughts")
-WIRES = {"house": "ollama", "blue": "openai", "red": "anthropic", "green": "litellm"}
-HEARING = {"blue/sim", "green/sim"}  # the wires with a way for sounds
+WIRES = {"house": "ollama", "blue": "openai", "red": "anthropic", "green": "litellm", "amber": "openai"}
+HEARING = {"blue/sim", "green/sim", "amber/sim"}  # the wires with a way for sounds; who takes over must hear, too
 PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 
 
@@ -184,7 +184,7 @@ async def drive(address: str, args: argparse.Namespace) -> list[Outcome]:
             return await one(router, policies[number % len(policies)], f"turn{number}", kind, directive)
 
     if args.litellm:  # Its process takes seconds to start, which are no turn's.
-        await one(router, policies[-1], "warm", KINDS[0], "tokens=1 fault=none")
+        await one(router, policies[list(WIRES).index("green")], "warm", KINDS[0], "tokens=1 fault=none")
         await asyncio.to_thread(fetched, f"{address}/sim/reset")
     outcomes = await asyncio.gather(*(turn(number) for number in range(args.turns)))
     await session.close()
