@@ -1,22 +1,27 @@
-"""Five hundred turns through the router while nearly a third of all requests to its three providers go wrong.
+"""Five hundred turns through the router while nearly a third of all requests to its five providers go wrong.
 
-Each provider speaks a wire of its own (OpenAI, Anthropic, Ollama); every request draws, with the share given, one of the
-faults: errors of HTTP, silence before and within the answer, a cut connection, half a character, broken JSON, an event of
-10 MB, an empty stream, a page of HTML. A turn counts as billed where the provider itself gave its answer to the end.
+They are asked by all the clients (OpenAI's twice, Anthropic's, Ollama's, litellm in its process); every request draws, with
+the share given, one of the faults: errors of HTTP, silence before and within the answer, a cut connection, half a character,
+broken JSON, an event of 10 MB, an empty stream, a page of HTML. Turns are of five kinds in turn: words alone, a picture, a
+sound, a tool that is called, thoughts. A turn is complete where what its kind asks for came, too; it counts as billed where
+the provider itself gave its answer to the end.
 
-    python -m bench.faults [--turns 500] [--rate 0.3]
+    python -m bench.faults [--turns 500] [--rate 0.3] [--no-litellm]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import collections
+import io
 import json
 import random
 import sys
 import time
 import urllib.request
+import wave
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +35,10 @@ from bench.kit.stats import percentile, table  # noqa: E402
 
 FIRST, GAP, TOTAL = 1.0, 0.6, 5.0  # seconds of patience; in the product 30, 20 and 90
 MOST_CODES = 8
+KINDS = ("words", "picture", "sound", "tool", "thoughts")
+WIRES = {"house": "ollama", "blue": "openai", "red": "anthropic", "green": "litellm", "amber": "openai"}
+HEARING = {"blue/sim", "green/sim", "amber/sim"}  # the wires with a way for sounds; who takes over must hear, too
+PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 
 
 @dataclass
@@ -37,6 +46,8 @@ class Outcome:
     turn: str
     seconds: float
     code: str = ""  # of the failure; empty: complete
+    kind: str = KINDS[0]
+    got: set[str] = field(default_factory=set)
     models: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     characters: int = 0
@@ -60,19 +71,29 @@ def configure() -> None:
     django.setup()
 
 
-def made_router(address: str, pause: float) -> tuple[Any, Any]:
+def made_router(address: str, pause: float, *, litellm: bool) -> tuple[Any, Any]:
     from gateway.access import EveryModel
     from gateway.health import Health
     from gateway.router import LLMRouter
     from gateway.types import ModelInfo, Provider, RoutingPolicy
 
-    wires = {"house": "ollama", "blue": "openai", "red": "anthropic"}
+    wires = WIRES if litellm else WIRES | {"green": "openai"}
     accounts = {
-        name: Provider(name, f"{address}/v1" if wire == "openai" else address, "", "cloud", (), wire=wire)  # type: ignore[arg-type]
+        name: Provider(name, address if wire in ("ollama", "anthropic") else f"{address}/v1", "sk-sim", "cloud", (), wire=wire)  # type: ignore[arg-type]
         for name, wire in wires.items()
     }
     models = tuple(
-        ModelInfo(f"{name}/sim", "sim", name, "cloud", 32_768, input_price=Decimal(1), output_price=Decimal(4)) for name in wires
+        ModelInfo(
+            f"{name}/sim",
+            "openai/sim" if wire == "litellm" else "sim",
+            name,
+            "cloud",
+            32_768,
+            abilities=frozenset({"text", "images", "tools", "thinking"} | ({"audio"} if f"{name}/sim" in HEARING else set())),
+            input_price=Decimal(1),
+            output_price=Decimal(4),
+        )
+        for name, wire in wires.items()
     )
 
     class Source:
@@ -90,30 +111,61 @@ def made_router(address: str, pause: float) -> tuple[Any, Any]:
     return LLMRouter(access=EveryModel(), source=Source(), health=Health(shared=False, pause=pause)), policies
 
 
-async def one(router: Any, policy: Any, turn: str, directive: str) -> Outcome:
+def sound() -> bytes:
+    """A tenth of a second of silence."""
+    kept = io.BytesIO()
+    with wave.open(kept, "wb") as written:
+        written.setparams((1, 2, 8000, 0, "NONE", ""))
+        written.writeframes(bytes(1600))
+    return kept.getvalue()
+
+
+def asked(kind: str, turn: str, directive: str) -> Any:
+    """The request of a turn of this kind."""
+    from gateway.types import Audio, ChatMessage, ChatRequest, Image, Tool
+
+    more = {"tool": " calls=1", "thoughts": " thinking=6"}.get(kind, "")
+    message = ChatMessage(
+        "user",
+        f"Hello [[sim turn={turn} {directive}{more}]]",
+        images=(Image(PICTURE),) if kind == "picture" else (),
+        audio=(Audio(sound()),) if kind == "sound" else (),
+    )
+    clock = Tool("clock", "What time it is", {"type": "object", "properties": {"zone": {"type": "string"}}})
+    return ChatRequest(model="sim", messages=(message,), tools=(clock,) if kind == "tool" else ())
+
+
+async def one(router: Any, policy: Any, turn: str, kind: str, directive: str) -> Outcome:
     from core.errors import AppError
-    from gateway.types import ChatMessage, ChatRequest, Finish, Rerouted, TextDelta
+    from gateway.router import needs_of
+    from gateway.types import Finish, Rerouted, TextDelta, ThinkingDelta, ToolCall
 
     began = last = time.monotonic()
-    outcome = Outcome(turn, 0.0)
-    finished = False
+    outcome = Outcome(turn, 0.0, kind=kind)
+    wanted = {"tool": {"tool"}, "thoughts": {"thoughts"}}.get(kind, set())
+    request = asked(kind, turn, directive)
     try:
-        decision = await router.route(policy=policy)
+        decision = await router.route(policy=policy, needs=needs_of(request))
         outcome.models.append(decision.model.id)
-        request = ChatRequest(model="sim", messages=(ChatMessage("user", f"Hello [[sim turn={turn} {directive}]]"),))
         async for event in router.stream(request, decision):
             last = time.monotonic()
-            if isinstance(event, TextDelta):
-                outcome.characters += len(event.text)
-            elif isinstance(event, Rerouted):
-                outcome.models.append(event.to)
-                outcome.reasons.append(event.reason)
-            finished = finished or isinstance(event, Finish)
+            match event:
+                case TextDelta():
+                    outcome.characters += len(event.text)
+                case ThinkingDelta():
+                    outcome.got.add("thoughts")
+                case ToolCall() if event.complete and event.name == "clock":
+                    outcome.got.add("tool")
+                case Rerouted():
+                    outcome.models.append(event.to)
+                    outcome.reasons.append(event.reason)
+                case Finish():
+                    outcome.got.add("end")
     except AppError as error:
         outcome.code = error.code
     outcome.seconds = time.monotonic() - began
     outcome.late = time.monotonic() - last
-    if not outcome.code and not (finished and outcome.characters):
+    if not outcome.code and not ("end" in outcome.got and outcome.characters and wanted <= outcome.got):
         outcome.code = "incomplete"
     return outcome
 
@@ -121,15 +173,19 @@ async def one(router: Any, policy: Any, turn: str, directive: str) -> Outcome:
 async def drive(address: str, args: argparse.Namespace) -> list[Outcome]:
     from gateway.clients import session
 
-    router, policies = made_router(address, args.pause)
+    router, policies = made_router(address, args.pause, litellm=args.litellm)
     slots = asyncio.Semaphore(args.at_once)
 
     async def turn(number: int) -> Outcome:
         directive = f"tokens={random.randint(16, 40)} ttft=20 itl=8 fault=any fault_rate={args.rate} retry_after=0"
         directive += f" fault_at={random.choice((0, 1, 3, 6))}"
         async with slots:
-            return await one(router, policies[number % len(policies)], f"turn{number}", directive)
+            kind = KINDS[number // len(policies) % len(KINDS)]  # Each kind begins at each provider.
+            return await one(router, policies[number % len(policies)], f"turn{number}", kind, directive)
 
+    if args.litellm:  # Its process takes seconds to start, which are no turn's.
+        await one(router, policies[list(WIRES).index("green")], "warm", KINDS[0], "tokens=1 fault=none")
+        await asyncio.to_thread(fetched, f"{address}/sim/reset")
     outcomes = await asyncio.gather(*(turn(number) for number in range(args.turns)))
     await session.close()
     return list(outcomes)
@@ -148,11 +204,17 @@ def report(outcomes: list[Outcome], turns: dict[str, int], stats: dict[str, int]
     late = [outcome for outcome in outcomes if outcome.late > TOTAL + 0.5]
     seconds = sorted(outcome.seconds for outcome in outcomes)
     share = stats["faults"] / max(1, stats["requests"])
+    deaf = [o.turn for o in outcomes if o.kind == "sound" and not HEARING.issuperset(o.models)]
+    kinds = {kind: [o for o in outcomes if o.kind == kind] for kind in KINDS}
     figures: dict[str, object] = {
         "turns": len(outcomes),
         "requests to providers": stats["requests"],
         "faults injected": f"{stats['faults']} ({share:.0%} of requests)",
         "complete": f"{complete} ({complete / len(outcomes):.2%})",
+        "complete by kind": {kind: f"{sum(not o.code for o in those)}/{len(those)}" for kind, those in kinds.items()},
+        "pictures / sounds that came to the providers": f"{stats['images']} / {stats['audio']}",
+        "sounds for those who do not hear": len(deaf),
+        "requests that no provider would take": stats["refused"],
         "answered after a change of model": sum(len(o.models) > 1 and not o.code for o in outcomes),
         "billed twice": len(twice),
         "complete but not billed once": len(unbilled),
@@ -165,6 +227,7 @@ def report(outcomes: list[Outcome], turns: dict[str, int], stats: dict[str, int]
     rows: list[dict[str, object]] = [{"what": what, "figure": figure} for what, figure in figures.items()]
     print(table(rows))
     good = complete >= 0.99 * len(outcomes) and not twice and not late and len(codes) <= MOST_CODES
+    good = good and not deaf and not stats["refused"]
     return good and "incomplete" not in codes and stats["active"] == 0
 
 
@@ -172,6 +235,7 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--turns", type=int, default=500)
     made.add_argument("--rate", type=float, default=0.3, help="share of requests that go wrong")
+    made.add_argument("--litellm", action=argparse.BooleanOptionalAction, default=True, help="one provider in its process")
     made.add_argument("--at-once", type=int, default=20)
     made.add_argument("--pause", type=float, default=2.0, help="seconds that a circuit stays open")
     made.add_argument("--port", type=int, default=9118, help="for the simulator")

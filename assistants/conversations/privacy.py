@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 import audit
 from accounts.models import User
+from assistants.conversations import attachments
 from assistants.conversations.answers import Turn
-from assistants.conversations.models import Conversation, Disclosure, Run
+from assistants.conversations.models import Attachment, Conversation, Disclosure, Run
 from assistants.conversations.screening import Asked, PrivacyRefused, Screen, localities, must_mask, route_of
 from core import metrics
 from core.errors import NotFound
@@ -22,8 +23,11 @@ from gateway import difficulty, rules
 from gateway.errors import NoPermittedModel
 from gateway.privacy import Outcome, Vault, Verdict, findings_of, restore
 from gateway.router import Decision, LLMRouter
-from gateway.types import Needs
+from gateway.types import AttachedFile, Needs
 from isolation import context, in_thread
+
+ABILITIES: dict[str, str] = {Attachment.Kind.IMAGE: "images", Attachment.Kind.AUDIO: "audio"}
+UNREADABLE = frozenset(ABILITIES.values())  # by any detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +99,62 @@ class Preview:
         }
 
 
-async def preview(*, user: User, content: str, conversation: uuid.UUID | None = None, model: str | None = None) -> Preview:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A message that is not sent. `attachments` are ids of the person's own uploads; `abilities` what else it needs of a model,
+    such as `images` for a picture that is still on its way."""
+
+    content: str
+    conversation: uuid.UUID | None = None
+    model: str | None = None
+    attachments: tuple[uuid.UUID, ...] = ()
+    abilities: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is known of a question before it is judged."""
+
+    screen: Screen
+    files: tuple[AttachedFile, ...]
+    abilities: frozenset[str]
+
+    @property
+    def unread(self) -> bool:
+        return bool(self.abilities & UNREADABLE)
+
+
+async def preview(*, user: User, question: Question) -> Preview:
     """The route of a message as it stands, without its passages; nothing is sent. Raises `NotFound`."""
-    turn = Turn(user=user, question=content, conversation=conversation, model=model)
-    screen = await in_thread(_screen, turn)
-    verdict = await in_thread(screen.judge, Asked(content, (), ""))
-    hard = difficulty.estimate(content).score
+    opened = await in_thread(_open, user, question)
+    screen = opened.screen
+    verdict = await in_thread(screen.judge, Asked(question.content, (), "", files=opened.files, unread=opened.unread))
+    hard = difficulty.estimate(question.content).score
     try:
-        where = localities(verdict)
-        needs = Needs(question=content)
-        decision = await LLMRouter().route(model=model, localities=where, needs=needs, policy=screen.rules.routing)
+        decision = await LLMRouter().route(
+            model=question.model,
+            localities=localities(verdict, unread=opened.unread),
+            needs=Needs(opened.abilities, question=question.content),
+            policy=screen.rules.routing,
+        )
     except NoPermittedModel as error:
         code = error.code if not isinstance(error, PrivacyRefused) else "privacy_refused"
-        return Preview("refused", None, verdict, None, (code, *verdict.reasons), hard)
+        why = (code, *verdict.reasons, *error.extra.get("reasons", []))
+        return Preview("refused", None, verdict, None, tuple(dict.fromkeys(why)), hard)
     masked = must_mask(verdict, decision)
     route = route_of(decision.model.locality, masked=masked)
     return Preview(route, decision.model.id, verdict, decision, (*decision.reasons, *verdict.reasons), hard)
 
 
-def _screen(turn: Turn) -> Screen:
-    if turn.conversation and not Conversation.objects.visible_to(turn.user).filter(public_id=turn.conversation).exists():
+def _open(user: User, question: Question) -> _Opened:
+    known = question.conversation
+    if known and not Conversation.objects.visible_to(user).filter(public_id=known).exists():
         raise NotFound(_("There is no such conversation."), field="conversation")
-    return PrivacyKeeper().open(turn)
+    turn = Turn(user=user, question=question.content, conversation=known)
+    rows = attachments.those(user, question.attachments)
+    seen = {ABILITIES[row.kind] for row in rows if row.kind in ABILITIES}
+    files = tuple(AttachedFile(row.name, row.text, row.characters) for row in rows if row.kind == Attachment.Kind.FILE)
+    return _Opened(PrivacyKeeper().open(turn), files, question.abilities | seen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ thinking=5 gives so many words of thoughts before the text; calls=2 calls the re
 made from their schemas; reason=length|content_filter names why it ended. turn=NAME counts under that name, at
 GET /sim/turns, how many answers of it were given to the end: what a provider would bill.
 
+Pictures and sounds (OpenAI's wire: input_audio, wav or mp3) are looked at: what is no base64, or not in a format that the
+wire takes, is 400 in the provider's own shape, as is a sound on a wire without them. GET /sim/stats counts both.
+
 GET /sim/requests gives the chat requests received, newest last (DELETE forgets them): path, headers of a few names, body.
 """
 
@@ -42,7 +45,7 @@ from typing import Any
 
 import httptools
 
-from . import wire
+from . import media, wire
 
 DIRECTIVE_RE = re.compile(rb"\[\[sim ([^\]]*)\]\]")
 FAULTS = (
@@ -121,6 +124,10 @@ class Stats:
     redirects: int = 0
     images: int = 0
     """pictures in chat requests"""
+    audio: int = 0
+    """sounds in them"""
+    refused: int = 0
+    """requests with a picture or sound that a real provider would not take"""
     last_body: str = ""
     """the last chat request, for tests that look at what a client asks"""
 
@@ -350,8 +357,13 @@ class Connection(asyncio.Protocol):
         sim = self.sim
         sim.stats.requests += 1
         sim.stats.last_body = raw.decode(errors="replace")
-        sim.stats.images += wire.images(body)
+        sim.stats.images += media.images(body)
+        sim.stats.audio += media.sounds(body)
         family = flavour.partition("-")[0]
+        if complaint := media.complaint(family, body):
+            sim.stats.refused += 1
+            self.send(400, wire.error_body(family, 400, complaint, "invalid_request_error"))
+            return
         try:
             pace = sim.pace_of(raw)
         except ValueError as error:

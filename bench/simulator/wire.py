@@ -92,16 +92,6 @@ def pieces(body: dict[str, Any], most: int) -> list[bytes]:
     return found
 
 
-def images(body: dict[str, Any]) -> int:
-    """How many pictures the messages of a request hold, in any of the wires."""
-    found = 0
-    for message in body.get("messages") or ():
-        found += len(message.get("images") or ())
-        if isinstance(message.get("content"), list):
-            found += sum(part.get("type") in ("image", "image_url") for part in message["content"])
-    return found
-
-
 @dataclass(slots=True)
 class Rendering:
     """The bytes of one streamed answer: what precedes the tokens, wraps each of them, and follows."""

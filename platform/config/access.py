@@ -155,6 +155,8 @@ TENANT: dict[str, dict[str, Need]] = {
     f"{API}readings/<uuid:id>/conversations/<uuid:conversation>/messages/": {"GET": R.READ_PRIVATE},
     f"{API}me/readings/": {"GET": SIGNED_IN},
     f"{API}models/": {"GET": R.ASK},
+    f"{API}model-grants/": {"GET": R.MANAGE_PLATFORM, "POST": R.MANAGE_PLATFORM},
+    f"{API}model-grants/<uuid:id>/": {"DELETE": R.MANAGE_PLATFORM},
     f"{API}usage/": {"GET": R.ASK},  # One's own; all of it for those who may see usage.
     f"{API}budgets/": {"GET": R.MANAGE_PLATFORM, "POST": R.MANAGE_PLATFORM},
     f"{API}budgets/<uuid:id>/": {"GET": R.MANAGE_PLATFORM, "PATCH": R.MANAGE_PLATFORM, "DELETE": R.MANAGE_PLATFORM},

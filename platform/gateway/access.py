@@ -6,18 +6,28 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from asgiref.sync import async_to_sync
 from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 import audit
 from accounts.grants import Principal
 from accounts.models import User
 from accounts.permissions import Right, require
 from core.errors import NotFound
+from gateway import catalogue
+from gateway.errors import NoPermittedModel, ProviderError
 from gateway.models import ModelGrant
 from gateway.types import ModelInfo
 from isolation import context, in_thread
+
+
+class NoSuchModel(NotFound):
+    code: ClassVar[str] = "model_not_found"
+    title: ClassVar[str | Promise] = _("There is no such model here.")
 
 
 class ModelAccess(Protocol):
@@ -53,13 +63,23 @@ def usable(models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
 
 
 def keep_model_for(*, actor: User, model: str, principal: Principal) -> ModelGrant:
-    """From now on only those named may use the model. Safe to repeat. Raises `NotAllowed`."""
+    """From now on only those named may use the model. Safe to repeat. Raises `NotAllowed` or `NoSuchModel`."""
     require(actor, Right.MANAGE_PLATFORM)
+    if model != catalogue.BUILTIN and model not in _known():
+        raise NoSuchModel(field="model")  # A slip of the pen would keep nothing for anybody.
     with transaction.atomic():
         row, made = ModelGrant.objects.get_or_create(model=model, principal=principal.text)
         if made:
             _record("grant.added", model, principal.public, principal.key)
     return row
+
+
+def _known() -> set[str]:
+    """The ids of all models here; a provider that does not answer has those that it was given by name or listed before."""
+    try:
+        return {model.id for model in async_to_sync(catalogue.load)()}
+    except (ProviderError, NoPermittedModel):
+        return {model.id for model in catalogue.available()}
 
 
 def give_model_back(*, actor: User, grant: uuid.UUID) -> None:

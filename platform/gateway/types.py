@@ -131,7 +131,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A sound of a message. `media_type` is `audio/mpeg` or `audio/wav` where the OpenAI wire is to take it."""
+    """A sound of a message. OpenAI's own service takes `audio/mpeg` and `audio/wav`, servers of its wire perhaps more."""
 
     data: bytes = field(repr=False)
     media_type: str = "audio/wav"

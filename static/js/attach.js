@@ -193,6 +193,7 @@ export class Attachments {
     }
     this.list.hidden = !this.all.length;
     if (this.all.length && !this.isBusy) this.say(word("attach.count", { n: this.ids.length }));
+    this.form.dispatchEvent(new CustomEvent("attached", { detail: this.ids })); // foretell.js counts them in.
   }
 
   /** No question is asked. */

@@ -140,3 +140,9 @@ def test_the_line_under_the_text_foretells_where_it_is_answered(globex: House, s
     expect(page.locator("#verdict")).to_have_text("Will stay local. The message holds an e-mail address.")
     page.fill("#message", "Write to the office")
     expect(page.locator("#verdict")).to_be_hidden()
+
+    paper = {"name": "lettre.txt", "mimeType": "text/plain", "buffer": "Écrivez à jean.dupont@example.com.".encode()}
+    page.set_input_files("#composer input[type=file]", paper)  # type: ignore[arg-type]
+    expect(page.locator("#verdict")).to_have_text("Will stay local. An attachment holds an e-mail address.")
+    page.locator("#attaching [data-act=detach]").click()
+    expect(page.locator("#verdict")).to_be_hidden()

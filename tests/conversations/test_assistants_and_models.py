@@ -218,6 +218,50 @@ def test_the_console_keeps_a_model_for_some(acme: House) -> None:
     assert len(call(acme.person("member"), "GET", "models/")[1]["results"]) == 1
 
 
+def test_a_model_is_kept_for_some_over_the_api(
+    acme: House, globex: House, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("CLOISON_OPENAI_MODEL", "large,small")
+    admin, member, viewer = (acme.person(name) for name in ("admin", "member", "viewer"))
+
+    def kept(principal: Any, model: str = "openai/large", actor: Actor = admin) -> tuple[int, Any]:
+        return call(actor, "POST", "model-grants/", {"model": model, "principal": principal})
+
+    def usable(actor: Actor) -> list[str]:
+        return [row["id"] for row in call(actor, "GET", "models/")[1]["results"]]
+
+    for_viewer = {"type": "user", "id": str(viewer.user.public_id)}
+    for stranger in ("member", "viewer", "auditor", "manager"):
+        assert kept(for_viewer, actor=acme.person(stranger))[0] == 403
+    status, answer = kept(for_viewer, model="openai/lrage")
+    assert (status, answer["code"], answer["field"]) == (404, "model_not_found", "model")
+    theirs = {"type": "group", "id": "01900000-0000-7000-8000-00000000dead"}
+    assert kept(theirs)[1]["field"] == "principal"
+    assert usable(member) == ["openai/large", "openai/small"]  # Nothing of that kept it for anybody.
+
+    status, made = kept(for_viewer)
+    again = kept(for_viewer)
+    role = kept({"type": "role", "name": "manager"})[1]
+
+    assert (status, again) == (201, (201, made))
+    assert (made["model"], made["principal"]["name"]) == ("openai/large", str(viewer.user))
+    assert usable(member) == ["openai/small"] and usable(viewer) == ["openai/large", "openai/small"]
+    listed = call(admin, "GET", "model-grants/")[1]
+    assert (listed["results"], listed["next"]) == ([role, made], None)
+    assert call(admin, "GET", "model-grants/?model=openai/small")[1]["results"] == []
+    with django_assert_num_queries(2):  # The grants; the people among them.
+        assert len(call(admin, "GET", "model-grants/?model=openai/large")[1]["results"]) == 2
+    other = globex.person("admin")
+    assert call(other, "GET", "model-grants/")[1]["results"] == [] and len(usable(globex.person("member"))) == 2
+    assert call(other, "DELETE", f"model-grants/{made['id']}/")[0] == 404
+    assert [call(admin, "DELETE", f"model-grants/{row['id']}/")[0] for row in (role, made, made)] == [204, 204, 404]
+    assert usable(member) == ["openai/large", "openai/small"]
+    with acme.person("auditor").acting():
+        events = AuditEvent.objects.filter(action__startswith="grant.").order_by("-seq")[:4]
+        assert [event.action for event in events] == ["grant.removed", "grant.removed", "grant.added", "grant.added"]
+
+
 def test_the_same_person_means_the_same_in_python_and_in_sql(acme: House) -> None:
     for local in ("admin", "member", "viewer"):
         actor = acme.person(local)

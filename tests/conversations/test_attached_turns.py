@@ -112,6 +112,40 @@ async def test_pictures_stay_unless_the_organisation_lets_them_leave(seeing: Liv
     assert (deaf[-1]["code"], "needs_audio" in routing(deaf)["reasons"]) == ("no_permitted_model", True)
 
 
+async def test_the_preview_counts_what_is_attached(seeing: Live, provider: Provider, acme: House, globex: House) -> None:
+    member, colleague = acme.person("member"), acme.person("member2")
+
+    async def told(http: Any, *ids: str, **more: Any) -> Any:
+        answer = await http.post("/api/v1/routing/preview/", json={"content": "Résume.", "attachments": ids, **more})
+        return answer.json()
+
+    async with client(seeing, member) as http:
+        letter, photo = await attached(http, LETTER.encode(), "lettre.txt"), await attached(http, picture("PNG"), "plan.png")
+        plain, said = await attached(http, b"The ferry leaves at nine.", "ferry.txt"), await attached(http, sound(), "note.wav")
+        refused, seen, clean = await told(http, letter), await told(http, photo), await told(http, plain)
+        alone = await told(http, letter, content="")
+        await set_privacy(acme, outcome="pseudonymise", weights={"unread": 0.5})
+        masked, let, heard = await told(http, letter), await told(http, photo), await told(http, said)
+        both = await told(http, letter, photo)  # What is personal beside a picture could not be masked in it.
+        coming = await told(http, abilities=["audio"])
+        assert (await http.get(f"/api/v1/attachments/{letter}/")).status_code == 200  # It is not sent by that.
+    foreign = []
+    for other in (client(seeing, colleague), client(seeing, globex.person("member"))):
+        async with other as http:
+            foreign.append(await told(http, letter))
+            foreign.append(await told(http, await attached(http, b"Mine.", "mine.txt")))
+
+    assert (refused["route"], "iban:attachment" in refused["reasons"]) == ("refused", True)
+    assert alone["reasons"] == refused["reasons"] and alone["findings"] == []
+    assert (seen["route"], "unread:attachment" in seen["reasons"]) == ("refused", True)
+    assert (clean["route"], clean["model"], clean["sensitive"]) == ("cloud", "openai/gpt-4o", False)
+    assert [one["route"] for one in (masked, let, both)] == ["pseudonymised", "cloud", "refused"]
+    assert {"no_permitted_model", "needs_audio"} <= set(heard["reasons"]) and coming["reasons"] == heard["reasons"]
+    for denied, control in (foreign[:2], foreign[2:]):
+        assert (denied["status"], denied["field"], control["route"]) == (404, "attachments", "cloud")
+    assert provider.requests() == []
+
+
 async def test_a_model_that_reads_no_pictures_is_not_asked(live: Live, acme: House) -> None:
     await set_privacy(acme, weights={"unread": 0.0})
     async with client(live, acme.person("member")) as http:

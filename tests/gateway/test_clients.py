@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import itertools
 import json
 import re
 import time
+import wave
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway.clients.anthropic import AnthropicClient
+from gateway.clients.litellm import LiteLLMClient
 from gateway.clients.ollama import OllamaClient
 from gateway.clients.openai import OpenAIClient
 from gateway.clients.wire import WireClient
 from gateway.types import (
+    Audio,
     ChatEvent,
     ChatMessage,
     ChatRequest,
@@ -390,3 +395,93 @@ def test_newer_models_think_as_they_see_fit_and_get_no_temperature(model: str, a
     assert thinking["thinking"]["type"] == ("adaptive" if adaptive else "enabled")
     assert thinking.get("output_config") == ({"effort": "high"} if adaptive else None)
     assert ("temperature" in warm) is not adaptive
+
+
+def wav() -> bytes:
+    """A sound of a tenth of a second, with a head of its own."""
+    kept = io.BytesIO()
+    with wave.open(kept, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(b"\0\1" * 800)
+    return kept.getvalue()
+
+
+WAV = wav()
+MP3 = b"ID3\x04" + bytes(60)
+
+
+def heard(*sounds: Audio) -> ChatRequest:
+    return ChatRequest(model="sim", messages=(ChatMessage("user", "Que dit-on ? [[sim tokens=3]]", audio=sounds),))
+
+
+async def test_sounds_are_asked_about_as_the_openai_package_does(provider: Provider) -> None:
+    import openai
+
+    package = openai.AsyncOpenAI(base_url=provider.base, api_key="sk-sim", max_retries=0)
+    sounds: list[Any] = [
+        {"type": "input_audio", "input_audio": {"data": base64.b64encode(WAV).decode(), "format": "wav"}},
+        {"type": "input_audio", "input_audio": {"data": base64.b64encode(MP3).decode(), "format": "mp3"}},
+    ]
+    async with package:
+        stream = await package.chat.completions.create(
+            model="sim",
+            messages=[{"role": "user", "content": [{"type": "text", "text": "Que dit-on ? [[sim tokens=3]]"}, *sounds]}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        assert [chunk async for chunk in stream]
+    theirs = provider.requests()[-1]["body"]
+
+    ours = await sent(provider, OpenAIClient(provider.base), heard(Audio(WAV, "audio/wav"), Audio(MP3, "audio/mpeg")))
+
+    assert ours == theirs
+    assert provider.stats()["audio"] == 4
+
+
+@pytest.mark.parametrize(
+    ("client", "sound"),
+    [
+        (AnthropicClient("http://127.0.0.1:9"), Audio(WAV)),
+        (OllamaClient("http://127.0.0.1:9"), Audio(WAV)),
+        (OpenAIClient("https://api.openai.com/v1"), Audio(b"OggS" + bytes(40), "audio/ogg")),
+        (OpenAIClient("http://127.0.0.1:9/v1"), Audio(bytes(40), "audio/aiff")),
+        (LiteLLMClient("http://127.0.0.1:9/v1"), Audio(bytes(40), "audio/aiff")),
+    ],
+)
+async def test_a_sound_that_a_wire_does_not_carry_is_refused_before_anything_is_sent(client: Any, sound: Audio) -> None:
+    with pytest.raises(ProviderRejected, match="Nothing was sent"):  # Sent, it would be unavailable: nobody listens there.
+        await collect(client, heard(sound))
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "shape"),
+    [
+        ("/v1/chat/completions", {"type": "input_audio", "input_audio": {"data": "&&&&", "format": "wav"}}, "openai"),
+        ("/v1/chat/completions", {"type": "input_audio", "input_audio": {"data": "T2dnUw==", "format": "ogg"}}, "openai"),
+        ("/v1/chat/completions", {"type": "input_audio", "input_audio": {"data": "T2dnUw==", "format": "wav"}}, "openai"),
+        ("/v1/chat/completions", {"type": "image_url", "image_url": {"url": "data:image/png;base64,?"}}, "openai"),
+        ("/v1/messages", {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}, "anthropic"),
+        (
+            "/v1/messages",
+            {"type": "image", "source": {"type": "base64", "media_type": "image/tiff", "data": "aaaa"}},
+            "anthropic",
+        ),
+        ("/api/chat", {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}, "ollama"),
+    ],
+)
+async def test_the_simulator_refuses_what_a_provider_would(provider: Provider, path: str, content: Any, shape: str) -> None:
+    asked = {"model": "sim", "max_tokens": 5, "messages": [{"role": "user", "content": [content]}], "stream": True}
+    async with aiohttp.ClientSession() as http, http.post(provider.address + path, json=asked) as answer:
+        told = await answer.json()
+
+    assert answer.status == 400
+    assert provider.stats()["refused"] == 1
+    match shape:
+        case "openai":
+            assert told["error"]["type"] == "invalid_request_error"
+        case "anthropic":
+            assert (told["type"], told["error"]["type"]) == ("error", "invalid_request_error")
+        case _:
+            assert "cannot unmarshal array" in told["error"]

@@ -142,7 +142,7 @@ async def test_case_54_turns_survive_when_a_third_of_all_requests_goes_wrong() -
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "bench.faults", "--turns", "100", "--port", port]
+    command = [sys.executable, "-m", "bench.faults", "--turns", "100", "--port", port, "--no-litellm"]
 
     done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 

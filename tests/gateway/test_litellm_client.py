@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -18,10 +19,12 @@ import pytest
 
 from gateway.clients.litellm import CHILD, LiteLLMClient
 from gateway.types import (
+    Audio,
     ChatEvent,
     ChatMessage,
     ChatRequest,
     Finish,
+    Image,
     ProviderError,
     ProviderRejected,
     ProviderTimeout,
@@ -32,6 +35,7 @@ from gateway.types import (
     Usage,
 )
 from tests.gateway.conftest import ROOT, Provider
+from tests.gateway.test_clients import PNG, WAV
 
 STAMP = re.compile(r" ~[0-9a-f]{9}")
 
@@ -71,6 +75,19 @@ async def test_an_answer_comes_through_the_child(client: LiteLLMClient) -> None:
     assert "litellm" not in sys.modules
 
 
+async def test_pictures_and_sounds_come_through_the_child(client: LiteLLMClient, provider: Provider) -> None:
+    picture, sound = Image(PNG), Audio(WAV)
+    message = ChatMessage("user", "Qu'est-ce ? [[sim tokens=3]]", images=(picture,), audio=(sound,))
+
+    events = await collect(client, ChatRequest(model="openai/sim", messages=(message,)))
+
+    assert events[-1] == Finish("stop")
+    parts = {part["type"]: part for part in provider.requests()[-1]["body"]["messages"][0]["content"]}
+    assert parts["input_audio"]["input_audio"] == {"data": base64.b64encode(WAV).decode(), "format": "wav"}
+    assert parts["image_url"]["image_url"]["url"].endswith(base64.b64encode(PNG).decode())
+    assert provider.stats()["audio"] == provider.stats()["images"] == 1
+
+
 @pytest.mark.parametrize(
     ("directive", "error"),
     [
@@ -79,6 +96,7 @@ async def test_an_answer_comes_through_the_child(client: LiteLLMClient) -> None:
         ("fault=http-401", ProviderRejected),
         ("fault=stall fault_at=3", ProviderTimeout),
         ("fault=disconnect fault_at=3", ProviderUnavailable),
+        ("turn=huge fault=huge fault_at=3", ProviderUnavailable),
     ],
 )
 async def test_case_54_a_fault_behind_litellm_becomes_a_code(
@@ -88,6 +106,7 @@ async def test_case_54_a_fault_behind_litellm_becomes_a_code(
         await collect(client, asking(f"tokens=20 itl=5 {directive}"))
 
     await provider.until(1, active=0)
+    assert provider.turns() == {}  # What was broken off is not billed as if it had been given to the end.
 
 
 async def test_closing_the_answer_reaches_the_provider_within_a_second(client: LiteLLMClient, provider: Provider) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from gateway import catalogue, snapshots
 from gateway.access import EveryModel
 from gateway.health import Health, key_of
 from gateway.router import Decision, LLMRouter, needs_of
 from gateway.types import (
+    Audio,
     BudgetExceeded,
     ChatEvent,
     ChatMessage,
@@ -158,6 +160,35 @@ async def test_the_cheapest_that_is_able_is_chosen() -> None:
         await chosen(cheapest, needs=Needs(input_tokens=900_000))
     with pytest.raises(NoPermittedModel):
         await chosen(cheapest, needs=Needs(frozenset({"audio"})))
+
+
+async def test_a_sound_goes_only_to_who_hears() -> None:
+    hearing = model("hearing", "blue", abilities=frozenset({"text", "audio"}))
+    also = model("also", "blue", abilities=frozenset({"text", "audio"}))
+    deaf = RoutingPolicy(models=("red/great", "blue/hearing"), fallbacks=("house/small", "red/great", "blue/also"))
+    request = ChatRequest(model="x", messages=(ChatMessage("user", "Hello", audio=(Audio(b"x"),)),))
+    found = LLMRouter(
+        access=EveryModel(), source=Source(models=(SMALL, GREAT, hearing, also)), health=Health(shared=False, pause=0.3)
+    )
+
+    decision = await found.route(policy=deaf, needs=needs_of(request))
+
+    assert (decision.model, decision.fallbacks) == (hearing, (also,))
+    assert decision.reasons == ("pinned", "filtered_ability")
+    with pytest.raises(NoPermittedModel) as raised:
+        await found.route(model="red/great", needs=needs_of(request))
+    assert raised.value.extra["reasons"] == ["filtered_ability", "needs_audio"]
+
+
+@pytest.mark.parametrize("wire", ["openai", "litellm", "ollama", "anthropic"])
+def test_a_model_hears_where_its_wire_carries_sounds(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = snapshots.Row("", "", "", None, frozenset({"images", "audio"}), None, None, "EUR")
+    monkeypatch.setattr(catalogue, "_row", lambda provider, name: row)
+
+    told = catalogue.info(Account("blue", "http://127.0.0.1:9", "", "cloud", (), wire=wire), "sim")
+
+    assert ("audio" in told.abilities) is (wire in {"openai", "litellm"})
+    assert "images" in told.abilities
 
 
 async def test_the_budget_excludes_what_it_does_not_allow() -> None:

@@ -248,6 +248,12 @@ NAMES: dict[tuple[str, str], list[tuple[str, Send]]] = {
             lambda w, i: call(w.member, "POST", "routing/preview/", {"content": "x", "conversation": i}),
         )
     ],
+    ("PreviewIn", "attachments"): [
+        (
+            "attachment",
+            lambda w, i: call(w.member, "POST", "routing/preview/", {"content": "x", "attachments": [i]}),
+        )
+    ],
     ("ReadingIn", "person"): [
         ("person", lambda w, i: call(w.house.person("auditor"), "POST", "readings/", {"person": i, "reason": "Complaint 4711"}))
     ],
@@ -464,6 +470,12 @@ WRITES: dict[str, Callable[[World], tuple[Actor, str, str, dict[str, Any]]]] = {
     "PersonPatch": lambda w: (manager(w), "PATCH", f"users/{w.mine['person']}/", {"first_name": ""}),
     "ApiKeyIn": lambda w: (w.member, "POST", "api-keys/", {"name": "New", "scopes": ["read"], "expires_at": next_month()}),
     "AssistantGrantIn": lambda w: (manager(w), "POST", f"assistants/{w.colleagues['assistant']}/grants/", grant_body(w)),
+    "ModelGrantIn": lambda w: (
+        w.house.person("admin"),
+        "POST",
+        "model-grants/",
+        {"model": "builtin", "principal": {"type": "role", "name": "member"}},
+    ),
     "BudgetIn": lambda w: (
         w.house.person("admin"),
         "POST",

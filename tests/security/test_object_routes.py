@@ -29,6 +29,7 @@ from documents import sharing
 from documents.models import Document, Folder
 from documents.services import create_folder, upload_document
 from gateway import budgets
+from gateway.models import ModelGrant
 from isolation import context
 from tests.people import Actor, House
 
@@ -118,6 +119,11 @@ def an_assistant(house: House) -> Assistant:
         return Assistant.objects.create(name=f"{house.canary} {uuid.uuid4()}")
 
 
+def a_model_grant(house: House) -> ModelGrant:
+    with house.person("admin").acting():
+        return ModelGrant.objects.get_or_create(model="openai/large", principal="role:auditor")[0]
+
+
 def a_provider(house: House) -> OIDCProvider:
     with house.person("admin").acting():
         return OIDCProvider.objects.create(name=house.canary, issuer="https://login.example.org", client_id="cloison")
@@ -190,6 +196,7 @@ FACTORIES: dict[str, Callable[[House], Any]] = {
     f"{API}groups/": a_group,
     f"{API}readings/": a_reading,
     f"{API}budgets/": a_budget,
+    f"{API}model-grants/": a_model_grant,
 }
 ROLE = {"principal": {"type": "role", "name": "viewer"}}
 # Bodies that are valid, so that nothing but the id can be what is refused.

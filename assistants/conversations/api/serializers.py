@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -11,6 +12,7 @@ from assistants.conversations.attachments import MOST
 from assistants.conversations.branches import LONGEST_COMMENT
 from assistants.conversations.models import Attachment, Conversation, ConversationFolder, Feedback, Message, Run, Tag
 from assistants.conversations.turns import MOST_MODELS
+from gateway.models import ABILITIES
 
 
 class ConversationIn(serializers.Serializer[Any]):
@@ -170,9 +172,25 @@ class MessageOut(serializers.ModelSerializer[Message]):
 
 
 class PreviewIn(serializers.Serializer[Any]):
-    content = serializers.CharField(max_length=60_000, trim_whitespace=False)
+    content = serializers.CharField(max_length=60_000, trim_whitespace=False, allow_blank=True)
     conversation = serializers.UUIDField(required=False, help_text="whose past counts, too")
     model = serializers.CharField(max_length=250, required=False)
+    attachments = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST, help_text="one's own")
+    abilities = serializers.ListField(
+        child=serializers.ChoiceField(choices=ABILITIES),
+        required=False,
+        max_length=len(ABILITIES),
+        help_text="what a model must be able to do beside: `images` for a picture that is not uploaded yet",
+    )
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        if not given["content"] and not given.get("attachments") and not given.get("abilities"):
+            raise serializers.ValidationError({"content": _("The message is empty.")})
+        return {
+            **given,
+            "attachments": tuple(given.get("attachments", ())),
+            "abilities": frozenset(given.get("abilities", ())),
+        }
 
 
 class FindingOut(serializers.Serializer[Any]):

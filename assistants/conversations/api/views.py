@@ -208,7 +208,7 @@ class PreviewView(APIView):
     def post(self, request: Request) -> Response:
         data = PreviewIn(data=request.data)
         data.is_valid(raise_exception=True)
-        found = async_to_sync(privacy.preview)(user=person(request), **data.validated_data)
+        found = async_to_sync(privacy.preview)(user=person(request), question=privacy.Question(**data.validated_data))
         return Response(PreviewOut(found.as_json()).data)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from gateway.models import Budget
+from accounts.api.grants import PrincipalIn, PrincipalOut
+from accounts.grants import Principal
+from gateway.models import Budget, ModelGrant
 
 
 class ModelOut(serializers.Serializer[Any]):
@@ -91,3 +94,27 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
     def get_subject(self, budget: Budget) -> str:
         names: dict[str, str] = self.context.get("names", {})
         return names.get(budget.subject, "")
+
+
+class ModelGrantQuery(serializers.Serializer[Any]):
+    model = serializers.CharField(max_length=250, required=False, help_text="only those of this model")
+
+
+class ModelGrantIn(serializers.Serializer[Any]):
+    model = serializers.CharField(max_length=250, help_text="its id, as `models/` says it")
+    principal = PrincipalIn()
+
+
+class ModelGrantOut(serializers.ModelSerializer[ModelGrant]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    principal = serializers.SerializerMethodField(help_text="null: who is no longer here")
+
+    class Meta:
+        model = ModelGrant
+        fields = ["id", "model", "principal", "created_at"]
+
+    @extend_schema_field(PrincipalOut(allow_null=True))
+    def get_principal(self, grant: ModelGrant) -> dict[str, Any] | None:
+        known: dict[str, Principal] = self.context.get("principals", {})
+        found = known.get(grant.principal)
+        return dict(PrincipalOut(found).data) if found else None

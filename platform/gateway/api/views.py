@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,12 +17,23 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import grants
+from accounts.api.grants import principal_of
 from accounts.authentication import person
 from core.api import CursorPages
 from gateway import access, budget_subjects, budgets, catalogue, usage
-from gateway.api.serializers import BudgetIn, BudgetOut, BudgetPatch, ModelList, UsageOut, UsageQuery
+from gateway.api.serializers import (
+    BudgetIn,
+    BudgetOut,
+    BudgetPatch,
+    ModelGrantIn,
+    ModelGrantOut,
+    ModelGrantQuery,
+    ModelList,
+    UsageOut,
+    UsageQuery,
+)
 from gateway.errors import NoPermittedModel, ProviderError
-from gateway.models import Budget
+from gateway.models import Budget, ModelGrant
 from gateway.types import ModelInfo
 
 
@@ -107,6 +119,43 @@ class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     def destroy(self, request: Request, id: uuid.UUID) -> Response:
         budgets.remove_budget(actor=person(request), budget=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ModelGrantViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ModelGrant]):
+    """Whom models are kept for. A model that no grant names is everybody's."""
+
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_converter = "uuid"
+    serializer_class = ModelGrantOut
+    pagination_class = CursorPages
+    queryset = ModelGrant.objects.none()
+
+    def get_queryset(self) -> QuerySet[ModelGrant]:
+        query = ModelGrantQuery(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        return ModelGrant.objects.filter(**query.validated_data)  # Whoever asks manages them.
+
+    @extend_schema(parameters=[ModelGrantQuery])
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset()) or []
+        return self.get_paginated_response(self._told(page))
+
+    @extend_schema(request=ModelGrantIn, responses={201: ModelGrantOut})
+    def create(self, request: Request) -> Response:
+        data = ModelGrantIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        principal = principal_of(data.validated_data["principal"])
+        made = access.keep_model_for(actor=person(request), model=data.validated_data["model"], principal=principal)
+        return Response(self._told([made])[0], status=status.HTTP_201_CREATED)
+
+    def destroy(self, request: Request, id: uuid.UUID) -> Response:
+        access.give_model_back(actor=person(request), grant=id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _told(self, rows: Sequence[ModelGrant]) -> Any:
+        names = grants.named(row.principal for row in rows)
+        return ModelGrantOut(rows, many=True, context={"principals": names}).data
 
 
 def _limits(given: dict[str, Any], now: Budget) -> budgets.Limits:

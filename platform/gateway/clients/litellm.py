@@ -136,6 +136,7 @@ class LiteLLMClient:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """As the other clients' streams. Closing the generator ends the call in the child, and so the provider's connection."""
+        wire.refuse_sounds(request, frozenset(openai.SOUNDS))
         if self.base:
             try:  # The child resolves the name itself: this look comes just before it does.
                 await asyncio.to_thread(outgoing.check, self.base, allow_private=self.local_network)

@@ -13,9 +13,12 @@ import json
 import os
 import sys
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 LONGEST = 64 * 1024 * 1024  # bytes of a request, pictures included
+LONGEST_EVENT = 1024 * 1024  # bytes
+STREAMS = ("text/event-stream", "application/x-ndjson")
 KINDS = {  # of litellm's exceptions, by name, since their families differ between versions
     "ContextWindowExceededError": (400, "context_length_exceeded"),
     "RateLimitError": (429, "rate_limit_exceeded"),
@@ -41,7 +44,39 @@ def main() -> None:
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.drop_params = True
+    _bound_events()
     asyncio.run(_serve(sys.argv[1]))
+
+
+def _bound_events() -> None:
+    """Break off an answer with an event that does not end: read whole, it would take memory and, parsed, all calls' time."""
+    import httpx
+
+    send = httpx.AsyncClient.send
+
+    class Bounded(httpx.AsyncByteStream):
+        def __init__(self, inner: httpx.AsyncByteStream) -> None:
+            self._inner = inner
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            length = 0
+            async for piece in self._inner:
+                end = piece.rfind(b"\n")
+                length = length + len(piece) if end < 0 else len(piece) - end
+                if length > LONGEST_EVENT:
+                    raise httpx.RemoteProtocolError("An event of the answer is too long.")
+                yield piece
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+    async def bounded(self: httpx.AsyncClient, request: httpx.Request, **more: Any) -> httpx.Response:
+        response = await send(self, request, **more)
+        if response.headers.get("content-type", "").startswith(STREAMS) and isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = Bounded(response.stream)
+        return response
+
+    httpx.AsyncClient.send = bounded  # type: ignore[method-assign]
 
 
 def _end_with_parent() -> None:

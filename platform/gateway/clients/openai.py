@@ -18,11 +18,21 @@ REASONS: dict[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 SOUNDS = {"audio/mpeg": "mp3", "audio/wav": "wav", "audio/ogg": "ogg", "audio/flac": "flac", "audio/mp4": "m4a"}
+OWN_SOUNDS = frozenset({"audio/mpeg", "audio/wav"})
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIClient(WireClient):
     """`base` ends in `/v1`."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is OpenAI's own service, which is stricter than the servers that speak its wire."""
+        return "://api.openai.com/" in self.base
+
+    @property
+    def sounds(self) -> frozenset[str]:
+        return OWN_SOUNDS if self.own else frozenset(SOUNDS)
 
     def address(self) -> str:
         return f"{self.base}/chat/completions"
@@ -39,7 +49,7 @@ class OpenAIClient(WireClient):
         }
         if request.max_tokens is not None:
             # OpenAI's own newer models refuse the old name, everybody else's servers know only that one.
-            body["max_completion_tokens" if "://api.openai.com/" in self.base else "max_tokens"] = request.max_tokens
+            body["max_completion_tokens" if self.own else "max_tokens"] = request.max_tokens
         if request.temperature is not None:
             body["temperature"] = request.temperature
         if request.tools:
@@ -75,7 +85,7 @@ def message(given: ChatMessage) -> dict[str, Any]:
             url = f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
             parts.append({"type": "image_url", "image_url": {"url": url}})
         for sound in given.audio:
-            heard = {"data": base64.b64encode(sound.data).decode(), "format": SOUNDS.get(sound.media_type, "wav")}
+            heard = {"data": base64.b64encode(sound.data).decode(), "format": SOUNDS[sound.media_type]}
             parts.append({"type": "input_audio", "input_audio": heard})
         return {"role": given.role, "content": parts}
     said: dict[str, Any] = {"role": given.role, "content": given.content}

@@ -304,6 +304,11 @@ class WireClient(ABC):
     @abstractmethod
     def answer(self) -> Answer: ...
 
+    @property
+    def sounds(self) -> frozenset[str]:
+        """Media types of the sounds that this wire carries."""
+        return frozenset()
+
     def headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept": f"{self.content_type}, application/json"}
         if self.key:
@@ -314,6 +319,7 @@ class WireClient(ABC):
         """Raises `ProviderError`. Closing the generator closes the provider's connection."""
         import aiohttp
 
+        refuse_sounds(request, self.sounds)
         body = json.dumps(self.body(request), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         tries = Tries(settings.CLOISON_FIRST_TOKEN_TIMEOUT)
         given = False
@@ -475,6 +481,16 @@ class Tries:
         self._made += 1
         logger.info("provider request repeated", extra={"attempt": self._made, "wait": wait})
         return wait
+
+
+def refuse_sounds(request: ChatRequest, carried: frozenset[str]) -> None:
+    """Raises `ProviderRejected` where a message has a sound that a wire does not carry: left out, the answer would be made up."""
+    for media_type in {sound.media_type for message in request.messages for sound in message.audio} - carried:
+        if not carried:
+            raise ProviderRejected("This model's provider takes no sounds. Nothing was sent.", reason="needs_audio")
+        raise ProviderRejected(
+            f"This model's provider takes no sound of the type {media_type[:40]}. Nothing was sent.", reason="sound_type"
+        )
 
 
 def asked(messages: tuple[ChatMessage, ...]) -> int:
