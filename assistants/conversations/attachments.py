@@ -22,6 +22,7 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Case, When
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -281,20 +282,26 @@ def discard(*, owner: User, attachment: uuid.UUID) -> None:
 
 
 def attach(*, owner: User, question: Message, wanted: Sequence[uuid.UUID], kept: Message | None = None) -> None:
-    """Give unsent attachments to a question, inside the caller's transaction. Those of `kept` may be among them: repeated.
+    """Give unsent attachments to a question, inside the caller's transaction, in the order of `wanted`.
+
+    Those of `kept` may be among them: repeated.
 
     Raises `NotFound`, which names the field, for what is others', sent already, or too much.
     """
-    ids = set(wanted)
+    ids = {public_id: position for position, public_id in enumerate(wanted)}
     if len(ids) > MOST:
         raise TooManyAttachments(_("A message may have %(most)d attachments.") % {"most": MOST}, field="attachments")
     own = list(Attachment.objects.filter(owner=owner, message=kept, public_id__in=ids)) if kept and ids else []
-    rest = ids - {each.public_id for each in own}
+    for each in own:
+        each.position = ids[each.public_id]
+    rest = ids.keys() - {each.public_id for each in own}
     _repeat(own, question)
     if rest:
         # One statement: of two messages that name the same one at once, one gets it.
         taken = Attachment.objects.filter(owner=owner, message=None, public_id__in=rest).update(
-            message=question, conversation=question.conversation_id
+            message=question,
+            conversation=question.conversation_id,
+            position=Case(*(When(public_id=each, then=ids[each]) for each in rest)),
         )
         if taken != len(rest):
             raise NotFound(_("There is no such attachment, or it is sent already."), field="attachments")

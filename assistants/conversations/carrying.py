@@ -30,7 +30,7 @@ NOTHING = Carried()
 def carried(question: Message, earlier: Sequence[Message]) -> dict[int, Carried]:
     """By the messages' keys. One query where nothing is attached, two otherwise; and the stored pictures are read."""
     keys = [question.pk, *(message.pk for message in earlier)]
-    rows = list(Attachment.objects.filter(message__in=keys).defer("text").order_by("-message", "pk"))
+    rows = list(Attachment.objects.filter(message__in=keys).defer("text").order_by("-message", "position", "pk"))
     if not rows:
         return {}
     texts = _texts(rows)

@@ -79,7 +79,7 @@ def test_a_person_changes_the_attachments_of_a_question(globex: House, sign_in: 
     question.get_by_role("button", name="Ask again").click()
 
     shown = question.locator(".attached").get_by_role("link")
-    expect(shown).to_have_text(["photo.txt", "notes.txt"])  # What waited, then what is repeated.
+    expect(shown).to_have_text(["notes.txt", "photo.txt"])
     expect(page.locator("article.answer time")).to_be_visible(timeout=30_000)
     question.get_by_role("button", name="Previous version").click()
     expect(shown).to_have_text(["plan.txt", "notes.txt"])

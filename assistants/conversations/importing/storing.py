@@ -112,8 +112,8 @@ def _store(owner: User, parsed: ParsedConversation, attached: dict[str, list[Att
     said = {message.key: message.feedback for message in parsed.messages if message.feedback}
     Feedback.objects.bulk_create([Feedback(message_id=keys[key], owner=owner, **given) for key, given in said.items()])
     for key, files in attached.items():
-        for file in files:
-            file.message_id, file.conversation_id = keys[key], conversation.pk
+        for position, file in enumerate(files):
+            file.message_id, file.conversation_id, file.position = keys[key], conversation.pk, position
         Attachment.objects.bulk_create(files)
     _organise(owner, conversation, parsed)
     leaf = keys.get(parsed.leaf or "")

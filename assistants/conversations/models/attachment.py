@@ -47,12 +47,13 @@ class Attachment(models.Model):
     path = models.CharField(max_length=200, editable=False)
     text = models.TextField(blank=True, help_text="of a file, as far as it is kept")
     characters = models.PositiveIntegerField(default=0, help_text="of the file's whole text")
+    position = models.PositiveSmallIntegerField(default=0, help_text="among those of its message")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[models.Manager[Attachment]] = AttachmentQuerySet.as_manager()
 
     class Meta:
-        ordering = ["pk"]
+        ordering = ["position", "pk"]
         indexes = [
             models.Index(fields=["owner", "path"], name="conversations_attached_at"),
             models.Index(fields=["created_at"], name="conversations_unsent", condition=Q(message=None)),
