@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeVar
 
 from accounts.models import User
 from documents import search as searching
 from documents.models import Folder
-from documents.search import LONGEST_QUERY, Citation
+from documents.search import LONGEST_QUERY, Citation, Hit
 
-__all__ = ["Citation", "RAGService", "Searcher", "strict"]
+__all__ = ["Citation", "RAGService", "strict"]
 
 # A passage that holds less of the question's words than this, and means something else, supports no answer.
 ENOUGH_WORDS = 0.34
@@ -21,15 +20,11 @@ LENIENT = 0.5
 NEAR_BEST = 0.5  # Beside a relevant passage, one that scores half of the best may help too.
 
 
-class Searcher(Protocol):
-    def __call__(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]: ...
+T = TypeVar("T", Citation, Hit)
 
 
-@dataclass(frozen=True, slots=True)
 class RAGService:
     """Retrieval for a turn. Synchronous: asynchronous code goes through `isolation.in_thread`."""
-
-    searcher: Searcher = searching.search
 
     def retrieve(self, *, user: User, query: str, folders: Sequence[uuid.UUID] | None, top_k: int) -> list[Citation]:
         """The passages that may support an answer, best first; none where the documents do not speak of the question.
@@ -44,7 +39,8 @@ class RAGService:
             folders = list(Folder.objects.visible_to(user).filter(public_id__in=folders).values_list("public_id", flat=True))
             if not folders:
                 return []
-        return supporting(self.searcher(user=user, query=query, folders=folders, top_k=top_k), LENIENT)
+        hits = searching.rank(user=user, query=query, folders=folders, top_k=top_k)
+        return searching.citations(user, supporting(hits, LENIENT))
 
 
 def strict(found: list[Citation]) -> list[Citation]:
@@ -52,14 +48,14 @@ def strict(found: list[Citation]) -> list[Citation]:
     return supporting(found, 1.0)
 
 
-def supporting(found: list[Citation], share: float) -> list[Citation]:
+def supporting(found: list[T], share: float) -> list[T]:
     """What is relevant to a reader who wants `share` of what a strict one does, and what scores near the best of it."""
-    if not any(is_relevant(citation, share) for citation in found):
+    if not any(is_relevant(each, share) for each in found):
         return []
-    enough = NEAR_BEST * share * max(citation.score for citation in found)
-    return [citation for citation in found if citation.score >= enough or is_relevant(citation, share)]
+    enough = NEAR_BEST * share * max(each.score for each in found)
+    return [each for each in found if each.score >= enough or is_relevant(each, share)]
 
 
-def is_relevant(citation: Citation, share: float = 1.0) -> bool:
+def is_relevant(found: Citation | Hit, share: float = 1.0) -> bool:
     """Whether a passage holds enough of the question's words or of its meaning: `share` of what a strict reader wants."""
-    return citation.coverage >= share * ENOUGH_WORDS or (citation.scores["vector"] or 0.0) >= share * ENOUGH_MEANING
+    return found.coverage >= share * ENOUGH_WORDS or found.meaning >= share * ENOUGH_MEANING

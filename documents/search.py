@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from django.db import connection
@@ -21,6 +22,7 @@ from documents.models import Embedding, Folder
 from documents.terms import query_terms
 from gateway import embedding
 from gateway.types import Embedder
+from isolation import context
 
 Mode = Literal["hybrid", "vector", "text"]
 
@@ -74,6 +76,11 @@ class Citation:
             "language": self.language,
         }
 
+    @property
+    def meaning(self) -> float:
+        """Cosine to the question, 0 where the vectors did not find it."""
+        return self.scores["vector"] or 0.0
+
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Citation:
         """A passage again, from what `as_json` told of it."""
@@ -85,6 +92,24 @@ class Citation:
 class TextHit:
     score: float
     coverage: float  # share of the question's inverse document frequency that the chunk holds, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that was found; its row is still to be read."""
+
+    chunk: int
+    score: float
+    text: TextHit | None
+    vector: float | None
+
+    @property
+    def coverage(self) -> float:
+        return self.text.coverage if self.text else 0.0
+
+    @property
+    def meaning(self) -> float:
+        return self.vector or 0.0
 
 
 def search(
@@ -99,6 +124,18 @@ def search(
 
     Raises `InvalidQuery`, or `FolderNotFound` for a folder that is not there for this person.
     """
+    return citations(user, rank(user=user, query=query, folders=folders, top_k=top_k, mode=mode))
+
+
+def rank(
+    *,
+    user: User,
+    query: str,
+    folders: Sequence[uuid.UUID] | None = None,
+    top_k: int = 10,
+    mode: Mode = "hybrid",
+) -> list[Hit]:
+    """As `search`, but for the rows: for who keeps only some of them."""
     query = query.replace("\0", "").strip()
     if not query or len(query) > LONGEST_QUERY:
         raise InvalidQuery(_("A question has 1 to %(most)d characters.") % {"most": LONGEST_QUERY})
@@ -111,7 +148,7 @@ def search(
     weight = {"text": 0.0, "vector": 1.0}.get(mode, vector_weight(spoken[0]))
     scores = fuse({chunk: hit.score for chunk, hit in text.items()}, vectors, weight)
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:top_k]
-    return _citations(user, best, scores, text, vectors)
+    return [Hit(chunk, scores[chunk], text.get(chunk), vectors.get(chunk)) for chunk in best]
 
 
 def _folder_keys(user: User, folders: Sequence[uuid.UUID]) -> list[int]:
@@ -134,16 +171,25 @@ def vector_leg(query: str, language: str, folders: list[int] | None) -> dict[int
     """Cosine similarity: chunk → similarity under the model that embedded the chunk, the best `DEPTH`."""
     found: dict[int, float] = {}
     for model in embedders():
-        [vector] = model.embed([query])
         belief = 1.0 if language in model.languages or model.model_id == LEXICAL_MODEL else STRANGER
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT chunk, score FROM search_vectors(%s::ext.vector, %s, %s::bigint[], %s)",
-                [literal(vector), model.model_id, folders, DEPTH],
+                [_embedded(context.current().schema, model.model_id, query), model.model_id, folders, DEPTH],
             )
             found |= {chunk: score * belief for chunk, score in cursor.fetchall()}
     best = sorted(found, key=lambda chunk: -found[chunk])[:DEPTH]
     return {chunk: found[chunk] for chunk in best}
+
+
+@lru_cache(maxsize=256)
+def _embedded(schema: str, model_id: int, query: str) -> str:
+    """A question as a vector. One that is asked of several models, or asked again, is embedded once.
+
+    Nothing of it passes from tenant to tenant, not even that it was quick: `schema` is part of the key.
+    """
+    [vector] = embedding.by_id(model_id).embed([query])
+    return literal(vector)
 
 
 def embedders() -> list[Embedder]:
@@ -178,15 +224,11 @@ def normalise(scores: Mapping[int, float]) -> dict[int, float]:
     return {chunk: (score - low) / (high - low) for chunk, score in scores.items()}
 
 
-def _citations(
-    user: User,
-    best: Sequence[int],
-    scores: Mapping[int, float],
-    text: Mapping[int, TextHit],
-    vectors: Mapping[int, float],
-) -> list[Citation]:
+def citations(user: User, hits: Sequence[Hit]) -> list[Citation]:
     """The rows behind the hits, read under the person's own policies: a second lock on the same door."""
-    rows = Embedding.objects.visible_to(user).filter(pk__in=best).select_related("document")
+    if not hits:
+        return []
+    rows = Embedding.objects.visible_to(user).filter(pk__in=[hit.chunk for hit in hits]).select_related("document")
     by_key = {row.pk: row for row in rows}
     return [
         Citation(
@@ -199,14 +241,14 @@ def _citations(
             box=row.boxes[0] if row.boxes else None,
             boxes=tuple(row.boxes),
             text=row.text,
-            score=round(scores[chunk], 6),
+            score=round(hit.score, 6),
             scores={
-                "text": round(text[chunk].score, 6) if chunk in text else None,
-                "vector": round(vectors[chunk], 6) if chunk in vectors else None,
+                "text": round(hit.text.score, 6) if hit.text else None,
+                "vector": round(hit.vector, 6) if hit.vector is not None else None,
             },
             language=row.language,
-            coverage=text[chunk].coverage if chunk in text else 0.0,
+            coverage=hit.coverage,
         )
-        for chunk in best
-        if (row := by_key.get(chunk)) is not None
+        for hit in hits
+        if (row := by_key.get(hit.chunk)) is not None
     ]
