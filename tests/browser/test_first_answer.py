@@ -38,6 +38,7 @@ def contract(place: Path) -> Path:
 
 def upload(page: Page, file: Path) -> None:
     page.click("#sidebar a[href='/documents/']")
+    page.wait_for_url("**/documents/")  # Loaded, scripts and all: what is chosen before nobody hears.
     page.set_input_files("#files", file)
     expect(page.locator("#upload-list .badge.ok")).to_be_visible(timeout=60_000)
     expect(page.locator("#rows .badge.ok")).to_have_count(1)

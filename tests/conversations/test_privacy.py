@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -41,12 +40,18 @@ def provider(simulator: Provider) -> Provider:
     return simulator
 
 
-@pytest.fixture
-def outside(live: Live, provider: Provider, tmp_path: Path) -> Iterator[Live]:
+@pytest.fixture(scope="module")
+def outside_web(live: Live, simulator: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A web process whose one model is in the cloud, as far as anybody told it."""
-    told = {"OPENAI_API_BASE": provider.base, "CLOISON_OPENAI_MODEL": "sim", "CLOISON_OPENAI_LOCALITY": "cloud"}
-    with resting(live.web), another_web(live, tmp_path, **told) as web:
+    told = {"OPENAI_API_BASE": simulator.base, "CLOISON_OPENAI_MODEL": "sim", "CLOISON_OPENAI_LOCALITY": "cloud"}
+    with another_web(live, tmp_path_factory.mktemp("outside"), **told) as web:
         yield web
+
+
+@pytest.fixture
+def outside(live: Live, outside_web: Live, provider: Provider) -> Iterator[Live]:
+    with resting(live.web):
+        yield outside_web
 
 
 @pytest.fixture(autouse=True)

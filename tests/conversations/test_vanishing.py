@@ -33,12 +33,18 @@ def told(provider: Provider) -> dict[str, str]:
     return {"OPENAI_API_BASE": provider.base, "CLOISON_OPENAI_MODEL": "sim", "CLOISON_OPENAI_LOCALITY": "cloud"}
 
 
-@pytest.fixture
-def simulated(live: Live, simulator: Provider, tmp_path: Path) -> Iterator[Live]:
+@pytest.fixture(scope="module")
+def simulated_web(live: Live, simulator: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A web process whose answers come from the simulator."""
-    simulator.reset()
-    with resting(live.web), another_web(live, tmp_path, **told(simulator)) as web:
+    with another_web(live, tmp_path_factory.mktemp("simulated"), **told(simulator)) as web:
         yield web
+
+
+@pytest.fixture
+def simulated(live: Live, simulated_web: Live, simulator: Provider) -> Iterator[Live]:
+    simulator.reset()
+    with resting(live.web):
+        yield simulated_web
 
 
 async def reset_after(http: httpx.AsyncClient, path: str, events: int) -> list[dict[str, Any]]:

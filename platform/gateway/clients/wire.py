@@ -403,16 +403,20 @@ class WireClient(ABC):
 
     async def _open(self, body: bytes, tries: Tries) -> aiohttp.ClientResponse:
         """The response whose body is the stream, after retries. All of it counts towards the first token's time."""
+        refused: Again | None = None
         try:
             async with asyncio.timeout_at(tries.deadline):
                 while True:
                     try:
                         return await self._attempt(body)
                     except Again as again:
+                        refused = again
                         if (wait := tries.again(again.after)) is None:
                             raise again.error from again.__cause__
                     await asyncio.sleep(wait)
         except TimeoutError:
+            if refused is not None:  # Time ran out over trying again: what it was tried for says more.
+                raise refused.error from refused.__cause__
             raise ProviderTimeout(f"The model's provider did not answer within {tries.patience:g} seconds.") from None
 
     async def _attempt(self, body: bytes) -> aiohttp.ClientResponse:
