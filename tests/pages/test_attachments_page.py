@@ -30,7 +30,8 @@ def test_a_form_attaches_files_and_the_page_shows_them(member: Actor, acme: Hous
     assert f'<audio controls preload="none" src="{keys["audio"]}"' in page
     assert f'href="{keys["file"]}" download' in page and "&lt;plan&gt;.txt" in page
     assert 'enctype="multipart/form-data"' in page and 'name="files" multiple' in page
-    assert client.get(keys["image"]).status_code == 200
+    picture_shown = client.get(keys["image"])
+    assert picture_shown.status_code == 200 and picture_shown.getvalue()
 
 
 def test_a_form_changes_what_a_question_has(member: Actor, here: str, acme: House, globex: House) -> None:
