@@ -6,6 +6,8 @@ import uuid
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status, viewsets
@@ -132,7 +134,7 @@ class NamedViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     pagination_class = CursorPages
     kind: ClassVar[Any]  # ConversationFolder or Tag
     shape: ClassVar[type[serializers.Serializer[Any]]]
-    absent: ClassVar[str]
+    absent: ClassVar[str | Promise]
 
     def get_queryset(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = self.kind.objects.visible_to(person(self.request))
@@ -175,7 +177,7 @@ class ConversationFolderViewSet(NamedViewSet):
 
     queryset = ConversationFolder.objects.none()
     serializer_class = ConversationFolderOut
-    kind, shape, absent = ConversationFolder, ConversationFolderIn, "There is no such folder."
+    kind, shape, absent = ConversationFolder, ConversationFolderIn, _("There is no such folder.")
 
 
 @_documented(TagIn, TagOut)
@@ -184,4 +186,4 @@ class TagViewSet(NamedViewSet):
 
     queryset = Tag.objects.none()
     serializer_class = TagOut
-    kind, shape, absent = Tag, TagIn, "There is no such tag."
+    kind, shape, absent = Tag, TagIn, _("There is no such tag.")
