@@ -140,7 +140,11 @@ export class Attachments {
       this.add(files);
     });
     this.takeDropped(kept ? form : window);
-    if (!kept) return;
+    if (!kept) {
+      // Chosen before this script was there: nobody heard of it, and the question would leave without.
+      if (this.input.files.length) this.input.dispatchEvent(new Event("change"));
+      return;
+    }
     this.list.replaceChildren();
     for (const { dataset } of kept) this.all.push(new Kept(dataset, this.list, (gone) => this.changed(gone)));
     this.list.hidden = !this.all.length;
