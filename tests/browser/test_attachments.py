@@ -96,3 +96,13 @@ def test_a_person_changes_the_attachments_of_a_question(globex: House, sign_in: 
 def add(page: Page, *files: tuple[str, bytes, str]) -> None:
     chosen = [{"name": name, "mimeType": kind, "buffer": content} for name, content, kind in files]
     page.locator("form.edit input[type=file]").set_input_files(chosen)  # type: ignore[arg-type]
+
+
+def test_what_is_chosen_before_the_script_is_there_is_attached(globex: House, sign_in: SignIn) -> None:
+    page = sign_in(globex.person("member"))
+    page.route("**/attach*.js", lambda route: (page.wait_for_timeout(1000), route.continue_()))
+    page.goto(page.url, wait_until="commit")
+
+    choose(page, ("plan.txt", PLAN.encode(), "text/plain"))
+
+    expect(page.locator("#attaching .sub")).to_have_text(["Ready"], timeout=30_000)
