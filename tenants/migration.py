@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
-from django.core.management import call_command
-from django.db import connection, router
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db import connection, router, transaction
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
 
 from isolation import context
+
+
+class Executor(MigrationExecutor):
+    """Applies a migration and records it in one transaction.
+
+    Django's own records one that has deferred statements (foreign keys, indexes) after its commit: whoever is killed in
+    between finds the tables there and the record missing, and no repetition helps.
+    """
+
+    def apply_migration(
+        self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False
+    ) -> ProjectState:
+        with transaction.atomic(using=self.connection.alias) if migration.atomic else nullcontext():
+            return super().apply_migration(state, migration, fake=fake, fake_initial=fake_initial)
 
 
 def wanted_migrations(schema: str) -> set[tuple[str, str]]:
@@ -27,13 +44,20 @@ def is_current(schema: str, wanted: set[tuple[str, str]]) -> bool:
         return recorder.has_table() and wanted <= recorder.applied_migrations().keys()
 
 
-def migrate_schema(schema: str, verbosity: int = 0) -> None:
-    """Run Django's own `migrate` inside one schema, as the owner of its tables. Needs the migrator's login."""
-    from django.core.management.commands.migrate import Command
-
+def migrate_schema(schema: str) -> None:
+    """Apply what one schema lacks, as the owner of its tables. Safe to repeat after a kill. Needs the migrator's login."""
     with context.use(context.migrating(schema)):
         MigrationRecorder(connection).ensure_schema()
-        call_command(Command(), verbosity=verbosity, interactive=False, stdout=sys.stderr)
+        executor = Executor(connection)
+        executor.loader.check_consistent_history(connection)
+        targets = executor.loader.graph.leaf_nodes()
+        plan = executor.migration_plan(targets)
+        state = executor.loader.project_state(
+            [key for key in executor.loader.applied_migrations if key in executor.loader.graph.nodes], at_end=True
+        )
+        emit_pre_migrate_signal(0, False, connection.alias, apps=state.apps, plan=plan)
+        executor.migrate(targets, plan=plan)
+        emit_post_migrate_signal(0, False, connection.alias, plan=plan)
 
 
 def migrate_all(schemas: Iterable[str], progress: Callable[[str, bool], None] = lambda schema, changed: None) -> int:

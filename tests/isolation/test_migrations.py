@@ -93,3 +93,23 @@ def test_case_11_check_reads_the_catalogue(acme: House, owner: psycopg.Connectio
         raise AssertionError("the view was not seen")
     finally:
         owner.execute(f"DROP VIEW {acme.schema}.peek")
+
+
+def test_case_62_killed_before_a_migration_is_recorded_it_can_be_applied_again(owner: psycopg.Connection) -> None:
+    schema = "t_0123456789ab"
+    making = f"from isolation import schemas; from tenants import migration; schemas.create('{schema}')\n"
+    killed = """
+import os, signal
+migration.Executor.record_migration = lambda self, applied: os.kill(os.getpid(), signal.SIGKILL)
+"""
+    applying = f"migration.migrate_schema('{schema}')\n"
+    whole = f"print(migration.is_current('{schema}', migration.wanted_migrations('{schema}')))"
+    tables = f"SELECT count(*) FROM pg_tables WHERE schemaname = '{schema}' AND tablename <> 'django_migrations'"
+    try:
+        assert migrate(making + killed + applying) == ""
+        assert owner.execute(tables).fetchone() == (0,)
+
+        assert migrate(making + applying + whole) == "True"
+    finally:
+        migrate(making + f"schemas.drop('{schema}')")
+    assert owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (schema,)).fetchone() is None

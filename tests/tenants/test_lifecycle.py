@@ -270,7 +270,8 @@ def test_case_62_killed_in_the_middle_the_next_run_completes_it(
 
     cluster.manage("provision", **MIGRATOR)  # Waits for the lease to end.
 
-    assert job(owner, name) == ("done", "ready", 100, "")
+    why = owner.execute("SELECT error FROM public.tenants_tenantjob WHERE name = %s", (name,)).fetchone()
+    assert job(owner, name) == ("done", "ready", 100, ""), why
     assert verification.verify([schema_of(owner, name)], everybody=False).holes == ()
     log.write_text("")
 
