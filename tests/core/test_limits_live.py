@@ -29,7 +29,7 @@ def strict(live: Live, tmp_path: Path) -> Iterator[Live]:
         for key in [*link.scan_iter("rate:*"), *link.scan_iter("sockets:*")]:
             link.delete(key)
     figures = {"CLOISON_RATE_PER_MINUTE": "60", "CLOISON_RATE_BURST": "100", "CLOISON_SOCKETS_PER_USER": "10"}
-    figures["CLOISON_LIMITER_TIMEOUT_MS"] = "500"  # A machine that stalls must not make this process decide by itself.
+    figures["CLOISON_LIMITER_TIMEOUT_MS"] = "5000"  # A machine that stalls must not make this process decide by itself.
     with another_web(live, tmp_path, CLOISON_DB_POOL="4", **figures) as web:
         yield web
 
