@@ -11,6 +11,7 @@ from http.cookies import SimpleCookie
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.utils import translation
@@ -53,6 +54,10 @@ class BadFrame(AppError):
 
 class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """Decodes frames, calls a service, encodes answers. The context is set once, in this task."""
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """As Channels', without its hop to a thread that closes connections: all of ours are opened by `in_thread`."""
+        await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
         self.user: User | None = None

@@ -206,7 +206,7 @@ class RateLimiter:
         if self.degraded or not settings.CLOISON_LIMITER_TIMEOUT:
             return self.local.take(buckets)
         try:
-            async with asyncio.timeout(settings.CLOISON_LIMITER_TIMEOUT):
+            async with asyncio.timeout(settings.CLOISON_LIMITER_TIMEOUT), streams.lane():
                 short, wait, *rest = await self._ask(buckets, now, stamps)
         except TimeoutError:
             # One slow answer may be this loop's own stall; the second one is Redis'.

@@ -50,7 +50,7 @@ class Sockets:
         place = uuid.uuid4().hex
         mine.add(place)  # Before anything is awaited: a second claim sees it.
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(1), streams.lane():
                 free = await streams.client(retrying=False).eval(CLAIM, 1, PREFIX + principal, place, str(most), str(LEASE))
         except (RedisError, OSError, TimeoutError):
             free = 1
@@ -67,7 +67,7 @@ class Sockets:
         self._forget(principal, place)
         metrics.SOCKETS.dec()
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(1), streams.lane():
                 await streams.client(retrying=False).zrem(PREFIX + principal, place)
         except (RedisError, OSError, TimeoutError):
             logger.debug("a socket's place ends by itself")

@@ -42,7 +42,9 @@ end
 return shut
 """
 ENTER = """
-if tonumber(redis.call('HGET', KEYS[1], 'failures') or 0) < tonumber(ARGV[1]) then return 1 end
+local failures = redis.call('HGET', KEYS[1], 'failures')
+if not failures then return 2 end
+if tonumber(failures) < tonumber(ARGV[1]) then return 1 end
 if tonumber(redis.call('HGET', KEYS[1], 'until') or 0) > now then return 0 end
 redis.call('HSET', KEYS[1], 'until', now + ARGV[2])
 return 1
@@ -76,6 +78,7 @@ class Health:
         self.pause = pause
         self.shared = shared
         self._local: dict[str, _Circuit] = {}
+        self._spotless: set[str] = set()  # had no failure in Redis when a request was last let through
         self._latency: dict[str, float] = {}
         self._away_until = 0.0
 
@@ -106,6 +109,7 @@ class Health:
         """Whether a request may be sent. Say afterwards how it went."""
         answer = await self._ask(ENTER, (key,))
         if answer is not None:
+            (self._spotless.add if answer == 2 else self._spotless.discard)(key)
             return bool(answer)
         circuit, now = self._local.get(key), time.monotonic()
         if circuit is None or circuit.failures < self.failures:
@@ -124,7 +128,8 @@ class Health:
             logger.warning("circuit open", extra={"circuit": key, "failures": circuit.failures})
 
     async def succeeded(self, key: str) -> None:
-        if self._local.pop(key, None) is not None or self.shared:
+        failed_here = self._local.pop(key, None) is not None
+        if failed_here or (self.shared and key not in self._spotless):
             await self._ask(SUCCEEDED, (key,))
 
     def observe(self, model: str, seconds: float) -> None:
@@ -139,6 +144,7 @@ class Health:
     def forget(self) -> None:
         """For tests: this process's copy alone."""
         self._local.clear()
+        self._spotless.clear()
         self._latency.clear()
         self._away_until = 0.0
 
@@ -156,7 +162,7 @@ class Health:
         if patience <= 0:
             return None
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience), streams.lane():
                 client = streams.client(retrying=False)
                 return await cast("Any", client.eval(NOW + script, len(keys), *keys, *self._figures()))
         except (RedisError, OSError, TimeoutError, ValueError):

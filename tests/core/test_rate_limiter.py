@@ -161,3 +161,17 @@ def test_each_process_gives_its_share_while_redis_is_away() -> None:
     given = sum(half.take(mine, 1.0).allowed for _ in range(100) for half in halves)
 
     assert given == 100
+
+
+async def test_a_burst_takes_turns_on_few_connections(servers: None) -> None:
+    shared = RateLimiter()
+
+    async def opened() -> int:
+        return int((await streams.client(retrying=False).info("stats"))["total_connections_received"])
+
+    before = await opened()
+    verdicts = await asyncio.gather(*(shared.take([bucket()]) for _ in range(64)))
+
+    assert all(verdict.allowed for verdict in verdicts)
+    assert await opened() - before <= 2 * streams.LANES  # Other processes of the suite may come in between.
+    await streams.close()

@@ -468,6 +468,20 @@ async def test_case_54_circuits_are_shared_through_redis_and_kept_here_without_i
     assert [await alone.enter(key), await alone.enter(key)] == [True, False]
 
 
+async def test_case_54_a_success_forgives_the_failures_that_other_processes_counted(servers: None, settings: Any) -> None:
+    settings.CLOISON_LIMITER_TIMEOUT = 2.0
+    key = key_of(Account("forgiven", f"http://{time.time()}", "", "cloud", (), wire="openai"))
+    mine, other = Health(), Health()
+    assert await mine.enter(key)
+    for _ in range(2):
+        for _ in range(4):
+            await other.failed(key)
+        assert await mine.enter(key)
+        await mine.succeeded(key)
+
+    assert await other.enter(key)
+
+
 async def test_a_redis_that_is_away_costs_no_time(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Nobody:
         async def eval(self, *_: object) -> None:
