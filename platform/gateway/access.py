@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -35,6 +35,10 @@ class ModelAccess(Protocol):
 
     async def usable(self, models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]: ...
 
+    def known(self) -> ModelAccess:
+        """The same, with all that it must read read now: for who is in a thread with a connection already."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class GrantedModels:
@@ -42,6 +46,23 @@ class GrantedModels:
 
     async def usable(self, models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
         return await in_thread(usable, models)
+
+    def known(self) -> ModelAccess:
+        return KnownGrants(context.principals(), _grants())
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGrants:
+    """Grants as they were read: model → who it is kept for."""
+
+    mine: frozenset[str]
+    grants: Mapping[str, Collection[str]]
+
+    async def usable(self, models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+        return _of(self.mine, self.grants, models)
+
+    def known(self) -> ModelAccess:
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +72,24 @@ class EveryModel:
     async def usable(self, models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
         return tuple(models)
 
+    def known(self) -> ModelAccess:
+        return self
+
 
 def usable(models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
     """Those of `models` that the person of the context in force may use, in the same order."""
-    mine = context.principals()
+    return _of(context.principals(), _grants(), models)
+
+
+def _grants() -> Mapping[str, Collection[str]]:
     named: dict[str, set[str]] = defaultdict(set)
-    rows = ModelGrant.objects.filter(model__in=[model.id for model in models]).order_by()
-    for name, principal in rows.values_list("model", "principal"):
+    for name, principal in ModelGrant.objects.order_by().values_list("model", "principal"):
         named[name].add(principal)
-    return tuple(model for model in models if model.id not in named or not named[model.id].isdisjoint(mine))
+    return named
+
+
+def _of(mine: frozenset[str], grants: Mapping[str, Collection[str]], models: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+    return tuple(model for model in models if model.id not in grants or not mine.isdisjoint(grants[model.id]))
 
 
 def keep_model_for(*, actor: User, model: str, principal: Principal) -> ModelGrant:

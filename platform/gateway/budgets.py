@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -107,6 +108,15 @@ def applicable(lines: Iterable[Line], schema: str, call: Call, tenant: str) -> t
     return tuple(line for line in lines if line.scope == "tenant" or line.subject in subjects)
 
 
+def binds(call: Call) -> bool:
+    """Whether any budget has a say in the call. No query where the snapshots are fresh, and never one on an event loop."""
+    from gateway import snapshots
+
+    tenant = context.current().schema
+    known = zip(snapshots.schemas(), snapshots.current(), strict=True)
+    return any(applicable(snapshot.budgets, schema, call, tenant) for schema, snapshot in known)
+
+
 def reserve(call: Call) -> Reservation:
     """Hold the call's estimate on every level. Raises `BudgetExceeded`, and then holds nothing.
 
@@ -148,11 +158,13 @@ def settle(reservation: Reservation, *, record: UsageRecord) -> bool:
     tenant, call = context.current().schema, reservation.call
     tokens = record.input_tokens + record.output_tokens
     found = dict(zip(snapshots.schemas(), snapshots.current(), strict=True))
+    own = applicable(found[tenant].budgets, tenant, call, tenant)
     with context.use(context.service(tenant)):
         try:
-            with transaction.atomic():
+            with transaction.atomic() if own or tenant in reservation.schemas else nullcontext():
                 UsageRecord.objects.create(call=record.call, **_fields(record))
-                _settle(call, applicable(found[tenant].budgets, tenant, call, tenant), record.cost, tokens)
+                if own or tenant in reservation.schemas:
+                    _settle(call, own, record.cost, tokens)
         except IntegrityError:  # Perhaps it was recorded before: asked only now, since nearly every call is new.
             if not UsageRecord.objects.filter(call=record.call).exists():
                 raise

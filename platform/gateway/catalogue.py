@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +27,17 @@ BUILTIN = "builtin"
 OPENAI_BASE = "https://api.openai.com/v1"
 ANTHROPIC_BASE = "https://api.anthropic.com"
 OLLAMA_WIRE: Wire = "ollama"  # How an Ollama of the environment, or one found on this machine, is spoken to.
+NAMES = (  # of the environment's variables that say which providers there are
+    "OLLAMA_API_BASE",
+    "CLOISON_OLLAMA_MODEL",
+    "OPENAI_API_BASE",
+    "OPENAI_API_KEY",
+    "CLOISON_OPENAI_LOCALITY",
+    "CLOISON_OPENAI_MODEL",
+    "ANTHROPIC_API_BASE",
+    "ANTHROPIC_API_KEY",
+    "CLOISON_ANTHROPIC_MODEL",
+)
 RESERVED = frozenset({BUILTIN, "openai", "ollama", "anthropic"})  # names that no account may have
 REMEMBER = 60.0  # seconds that a provider's list of models is good for
 REMEMBER_FAILURE = 3.0
@@ -69,30 +81,33 @@ def ollama_base(address: str) -> str:
 def providers() -> tuple[Provider, ...]:
     """What is configured here, the local ones first."""
     accounts = [provider for snapshot in snapshots.current() for provider in snapshot.providers]
-    return tuple(sorted([*_environment(), *accounts], key=lambda provider: provider.locality != "local"))
+    environment = _environment(tuple(os.environ.get(name, "").strip() for name in NAMES))
+    return tuple(sorted([*environment, *accounts], key=lambda provider: provider.locality != "local"))
 
 
-def _environment() -> list[Provider]:
-    environ = os.environ
+@lru_cache(maxsize=8)
+def _environment(values: tuple[str, ...]) -> tuple[Provider, ...]:
+    """The providers that these values of `NAMES` say."""
+    environ = dict(zip(NAMES, values, strict=True))
     found = []
-    if base := environ.get("OLLAMA_API_BASE", "").strip().rstrip("/"):
+    if base := environ["OLLAMA_API_BASE"].rstrip("/"):
         base = ollama_base(base)
-        names = _words(environ.get("CLOISON_OLLAMA_MODEL", ""))
+        names = _words(environ["CLOISON_OLLAMA_MODEL"])
         found.append(Provider("ollama", base, "", "cloud" if _public(base) else "local", names, OLLAMA_WIRE))
-    base = environ.get("OPENAI_API_BASE", "").strip().rstrip("/")
-    key = environ.get("OPENAI_API_KEY", "").strip()
+    base = environ["OPENAI_API_BASE"].rstrip("/")
+    key = environ["OPENAI_API_KEY"]
     if base or key:
         base = base or OPENAI_BASE
         locality: Locality = "local" if _private(base) else "cloud"
-        if (said := environ.get("CLOISON_OPENAI_LOCALITY", "")) in {"local", "cloud"}:
+        if (said := environ["CLOISON_OPENAI_LOCALITY"]) in {"local", "cloud"}:
             locality = "local" if said == "local" else "cloud"
-        found.append(Provider("openai", base, key, locality, _words(environ.get("CLOISON_OPENAI_MODEL", ""))))
-    base = environ.get("ANTHROPIC_API_BASE", "").strip().rstrip("/")
-    if key := environ.get("ANTHROPIC_API_KEY", "").strip():
+        found.append(Provider("openai", base, key, locality, _words(environ["CLOISON_OPENAI_MODEL"])))
+    base = environ["ANTHROPIC_API_BASE"].rstrip("/")
+    if key := environ["ANTHROPIC_API_KEY"]:
         base = base or ANTHROPIC_BASE
-        names = _words(environ.get("CLOISON_ANTHROPIC_MODEL", ""))
+        names = _words(environ["CLOISON_ANTHROPIC_MODEL"])
         found.append(Provider("anthropic", base, key, "local" if _private(base) else "cloud", names, "anthropic"))
-    return found
+    return tuple(found)
 
 
 def _row(provider: Provider, model: str) -> snapshots.Row | None:

@@ -19,12 +19,11 @@ from django.utils import timezone
 
 from core import metrics
 from core.ids import uuid7
-from gateway import budgets, tokens
+from gateway import budgets, snapshots, tokens
 from gateway.budgets import Call, Reservation
 from gateway.models import UsageRecord
 from gateway.types import ChatEvent, ChatRequest, Finish, ModelInfo, Rerouted, TextDelta, Usage
 from isolation import context, in_thread
-from isolation.context import PUBLIC
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +179,7 @@ async def record_lost(caller: Caller, *, model: str, route: str, asked: int, wri
     info = known or ModelInfo(model, model, model.partition("/")[0], "cloud", 0)
     call = Call(id=caller.run, user=caller.user, groups=caller.groups, api_key=caller.api_key)
     begun = time.perf_counter() - (timezone.now() - since).total_seconds()
-    meter = Meter(info, route, caller, Reservation(call, (PUBLIC,)), asked, begun=begun, written=written)
+    meter = Meter(info, route, caller, Reservation(call, snapshots.schemas()), asked, begun=begun, written=written)
     await meter.close()
 
 
@@ -213,5 +212,6 @@ class Accounting:
             money=max(cost_of(each, asked, answer) for each in (model, *others)),
             tokens=asked + answer,
         )
-        reservation = await in_thread(budgets.reserve, call)
+        await snapshots.refresh()
+        reservation = await in_thread(budgets.reserve, call) if budgets.binds(call) else Reservation(call)
         return Meter(model, route, caller, reservation, asked, self.clock, self.clock())
