@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 import uuid
@@ -167,6 +166,17 @@ class Answered:
 AnswerEvent = Routed | Retrieved | Delta | Used | Answered
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is known of a turn before its route is chosen."""
+
+    screen: Screen
+    router: LLMRouter  # which knows the person's rights by now
+    found: list[Citation]
+    seconds: float  # that finding them took
+    verdict: Verdict
+
+
 @dataclass(slots=True)
 class _Prepared:
     """A turn that may leave: who answers, from what, and what is put back into the answer."""
@@ -205,22 +215,25 @@ class AnswerService:
         finally:
             await stream.aclose()
 
-    async def _find(self, turn: Turn) -> tuple[list[Citation], float]:
-        """The passages, and the seconds that they took."""
+    def _look(self, turn: Turn, asked: Asked) -> _Looked:
+        """Whatever is read of the database before the route is chosen, and the verdict over it: one thread, one connection."""
+        screen = self.keeper.open(turn)
         begun = self.clock()
-        found = await in_thread(
-            self.retriever.retrieve, user=turn.user, query=turn.question, folders=turn.folders, top_k=PASSAGES
-        )
-        return keep_numbers(turn.cited, found), self.clock() - begun
+        found = self.retriever.retrieve(user=turn.user, query=turn.question, folders=turn.folders, top_k=PASSAGES)
+        seconds = self.clock() - begun
+        found = keep_numbers(turn.cited, found)
+        router = replace(self.router, access=self.router.access.known())
+        return _Looked(screen, router, found, seconds, screen.judge(asked, passages_of(found)))
 
-    async def _route(self, turn: Turn, screen: Screen, verdict: Verdict) -> Decision:
+    async def _route(self, turn: Turn, looked: _Looked) -> Decision:
         """Raises `PrivacyRefused`; a `NoPermittedModel` of a verdict that closed the way says so in its `reasons`."""
+        verdict = looked.verdict
         try:
-            return await self.router.route(
+            return await looked.router.route(
                 model=turn.model,
                 localities=localities(verdict, unread=turn_is_unread(turn)),
                 needs=Needs(turn.abilities, question=turn.question),
-                policy=screen.rules.routing,
+                policy=looked.screen.rules.routing,
             )
         except NoPermittedModel as error:
             if verdict.sensitive:
@@ -231,7 +244,6 @@ class AnswerService:
 
     async def _prepare(self, turn: Turn) -> _Prepared:
         """The prompt, masked where it must be, after the verdict over all of it has been stored."""
-        screen, (found, seconds) = await asyncio.gather(in_thread(self.keeper.open, turn), self._find(turn))
         begun_text = (ChatMessage("assistant", turn.so_far),) if turn.so_far else ()
         asked = Asked(
             turn.question,
@@ -240,8 +252,9 @@ class AnswerService:
             files=turn.files,
             unread=bool(turn.images or turn.audio),
         )
-        verdict = await in_thread(screen.judge, asked, passages_of(found))
-        decision = await self._route(turn, screen, verdict)
+        looked = await in_thread(self._look, turn, asked)
+        screen, found, verdict = looked.screen, looked.found, looked.verdict
+        decision = await self._route(turn, looked)
         if decision.model.provider == BUILTIN and (fewer := keep_numbers(turn.cited, strict(found))) != found:
             found = fewer
             verdict = await in_thread(screen.judge, asked, passages_of(found))
@@ -272,7 +285,7 @@ class AnswerService:
                 so_far=turn.so_far,
             ),
             found,
-            seconds,
+            looked.seconds,
             screen.restorer() if masked else None,
             Routed(decision, verdict, masked, ("attachment_cut",) if prompt.cut else ()),
         )

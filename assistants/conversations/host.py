@@ -31,6 +31,7 @@ from assistants.conversations.answers import (
 from assistants.conversations.events import EventWriter, Reader, RunLog, stream_key
 from assistants.conversations.models import Run
 from assistants.conversations.privacy import PrivacyKeeper
+from assistants.conversations.services import ClaimedRun
 from assistants.conversations.titles import TitleService
 from core import streams
 from core.errors import AppError
@@ -117,9 +118,11 @@ class RunHost:
         await providers.close()
 
     def wake(self, here: Context, run: Run) -> None:
-        """A run was committed: take it, unless the loop is gone."""
+        """A run was committed in this thread: claim it with the connection that is at hand, unless the loop is gone."""
         if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._spawn, self._run(here, run.pk, run))
+            claimed = self._claim(run.pk, run)
+            if claimed:
+                self._loop.call_soon_threadsafe(self._spawn, self._run(here, claimed))
 
     def stop_run(self, run: str) -> None:
         """Stop a run if it is ours. Others' hosts hear the same request."""
@@ -134,20 +137,28 @@ class RunHost:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, here: Context, run_id: int, known: Run | None = None) -> None:
+    def _claim(self, run_id: int, known: Run | None = None) -> ClaimedRun | None:
+        """Take the run, unless it is another's, or the database or an attached file cannot be read."""
+        try:
+            return services.claim_run(run_id=run_id, host=self.name, known=known)
+        except (DatabaseError, OSError):
+            logger.warning("run could not be claimed; the sweep will find it", extra={"run_id": run_id})
+            return None
+
+    async def _run_left(self, here: Context, run_id: int) -> None:
+        """A run that missed its wake-up."""
         with context.use(here):
-            try:
-                claimed = await in_thread(services.claim_run, run_id=run_id, host=self.name, known=known)
-            except DatabaseError:
-                logger.warning("run could not be claimed; the sweep will find it", extra={"run_id": run_id})
-                return
-            if claimed is None:
-                return
+            claimed = await in_thread(self._claim, run_id)
+        if claimed:
+            await self._run(here, claimed)
+
+    async def _run(self, here: Context, claimed: ClaimedRun) -> None:
+        with context.use(here):
             run = claimed.run
             progress = Progress(run, RunLog(stream_key(here.schema, run.public_id), run.public_id))
             self._running[str(run.public_id)] = progress
             self.writer.open(progress.log)
-            self._tell(progress, "run.started", message=str(run.answer.public_id))
+            progress.log.add("run.started", message=str(run.answer.public_id))  # Goes with the next event.
             if claimed.turn.so_far:
                 self._write(progress, claimed.turn.so_far)
             progress.task = asyncio.get_running_loop().create_task(self._answer(progress, claimed.turn))
@@ -181,7 +192,7 @@ class RunHost:
                         self._tell(progress, "retrieval", citations=progress.found, seconds=round(event.seconds, 3))
                     case Used():
                         progress.usage = event.as_json()
-                        self._tell(progress, "usage", **progress.usage)
+                        progress.log.add("usage", **progress.usage)  # Goes with the last event.
                     case Answered():
                         progress.answered = event
         finally:
@@ -273,7 +284,7 @@ class RunHost:
         while True:
             try:
                 for here, run_id, queued in await in_thread(self._lost):
-                    self._spawn(self._run(here, run_id) if queued else self._recover(here, run_id))
+                    self._spawn(self._run_left(here, run_id) if queued else self._recover(here, run_id))
                 if silent := self.reader.silent(SILENCE):
                     for here, run_id, after in await in_thread(recovery.untold, silent):
                         self._spawn(self._tell_the_end(here, run_id, after))

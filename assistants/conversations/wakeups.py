@@ -12,7 +12,7 @@ _listeners: list[Listener] = []
 
 
 def listen(listener: Listener) -> None:
-    """`listener(context, run)` is called in the thread that committed; it must return at once."""
+    """`listener(context, run)` is called in the thread that committed, with its connection; it waits for nothing else."""
     _listeners.append(listener)
 
 
