@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import itemgetter
 
-from gateway.privacy import earnings, emails, findings, names, numbers, patterns, phones, secrets, words
+from gateway.privacy import abroad, earnings, emails, findings, names, numbers, patterns, phones, secrets, words
 from gateway.privacy.findings import Finding, Hit
 from gateway.privacy.plain import Plain, plain
 from gateway.privacy.policy import DEFAULT, PrivacyPolicy
@@ -58,6 +58,7 @@ def _hits(seen: Plain, policy: PrivacyPolicy) -> Iterator[Hit]:
         yield from emails.detect(bare)
     if findings.PHONE not in off:
         yield from phones.detect(bare)
+        yield from abroad.detect(bare, tokens)
     if findings.CARD not in off:
         yield from numbers.cards(bare, tokens)
     if findings.IBAN not in off:

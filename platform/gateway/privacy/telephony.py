@@ -1,0 +1,44 @@
+"""What the words beside a number say of it."""
+
+from __future__ import annotations
+
+import re
+
+ABOUT_PHONES = frozenset(
+    "note notez allo tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
+    " appelle joindre joignable"
+    " rappeler rappelez rappelle contacter contactez call text reach wa".split()
+)
+# What a run of digits, or of digits in odd groups, is called when it is no phone number.
+NOT_A_PHONE = frozenset(
+    "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot dossier"
+    " ticket serie serial"
+    " siren siret bordereau bon devis contrat contract transaction imei gtin version build release firmware"
+    " revision hash commit sha"
+    " adherent client contrat membre abonne compte member customer account police allocataire permis passeport licence cadastrale"
+    " sn pn id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
+)
+NEVER_A_PHONE = frozenset(
+    "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"
+    " serial siren siret imei version dossier ticket".split()
+)
+OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
+LETTERS = re.compile("[a-z]+")
+
+
+def line(text: str, start: int, width: int = 40) -> str:
+    """What stands before, on the same line."""
+    before = text[max(0, start - width) : start]
+    return before[before.rfind("\n") + 1 :]
+
+
+def called(bare: str, start: int) -> list[str]:
+    """The last words before a number, with no other number between."""
+    near = OTHER_NUMBER.split(line(bare, start, 24))[-1]
+    return LETTERS.findall(near)
+
+
+def about_phones(bare: str, start: int, end: int | None = None) -> bool:
+    if not ABOUT_PHONES.isdisjoint(LETTERS.findall(line(bare, start))):
+        return True
+    return end is not None and not ABOUT_PHONES.isdisjoint(LETTERS.findall(bare[end : end + 30].split("\n", 1)[0]))
