@@ -25,10 +25,13 @@ SIGNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     ((" a ",), re.compile(r"(?<=[a-z0-9] )a(?= [a-z0-9-]{2,40}\.(?:fr|com|org|net|eu|be|ch|ca|io|lu)(?![a-z0-9-]))")),
 )
 AT = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in SIGNS))
-DOT = rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?| ?[_-](?:dot|point)[_-] ?| (?:dot|point) )"
+DOT = (
+    rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?| ?[_-](?:dot|point)[_-] ?| (?:dot|point) "
+    r"| (?:tiret|dash|hyphen) )"
+)
 LOCAL = re.compile(
     r"(?<![\w.+-])([\w+%'&-](?:[\w.+%'&-]{0,62}[\w+&-])?"
-    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}})[\"»]? ?$"
+    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point|underscore|tiret|tiret bas|dash) )[\w+-]{{1,40}}){{0,3}})[\"»]? ?$"
 )
 NOT_LOCAL = re.compile(r"[/=?|{}`&]")
 BACKWARDS = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}")  # A plain local part, read from the at sign.
@@ -122,7 +125,8 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
         if before == after and not before and "." in domain[1] and not re.search(r" \.|\. |[\[({<]", domain[1]):
             return None  # Not spelled out, so it was judged as it is.
     elif sign in {"chez", "a"}:
-        dictated = not written_dot and MAILBOXES.match(domain[1])
+        dictated = not written_dot and MAILBOXES.match(domain[1]) is not None
+        dictated = dictated or (not written_dot and ABOUT_MAIL.search(bare, max(0, at - 60), at) is not None)
         if ending not in ENDINGS or not (JOINED_NAME.fullmatch(name) or dictated):
             return None
     elif sign == "at":
@@ -147,5 +151,10 @@ _AT_ANY = re.compile(rf"\s*(?:{AT.pattern})\s*")
 _DOT_ANY = re.compile(rf"\s*{OPEN}\s*(?:dot|point|punkt|\.)\s*{CLOSE}\s*|[_-](?:dot|point)[_-]|\s+(?:dot|point)\s+|\s*[.,]\s*")
 
 
+_DASH = re.compile(r"\s+(?:tiret|dash|hyphen)\s+")
+_UNDERSCORE = re.compile(r"\s+(?:underscore|tiret bas)\s+")
+
+
 def normalise(written: str) -> str:
-    return _DOT_ANY.sub(".", _AT_ANY.sub("@", written.lower(), count=1))
+    written = _DASH.sub("-", _UNDERSCORE.sub("_", written.lower()))
+    return _DOT_ANY.sub(".", _AT_ANY.sub("@", written, count=1))
