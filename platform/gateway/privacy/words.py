@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
+from gateway.privacy.columns import cells_below
 from gateway.privacy.findings import VALUE, WORD, Hit
 from gateway.privacy.identifiers import is_identifier
 
@@ -15,14 +16,21 @@ SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass 
 cle api|cle d'api|cle d api
 cle secrete|cle privee|api key|apikey|secret key|private key|secret|identifiant|credential|bearer|cle wifi|cle wpa
 phrase de recuperation|recovery phrase|seed phrase|mot de pass
-mots de pass|pass word|login|pass|cle|pw"""
+mots de pass|pass word|login|pass|cle|pw|clef|clef api|clef d'api|clef secrete|clef privee|clef wifi|clef wpa
+cle wpa2|cle wep|cle de securite|cle reseau|cle du reseau|network key|security key|wifi key|wpa key"""
+# Printed in groups, often of digits alone.
+KEYS = """cle de recuperation|recovery key|recovery code|code de recuperation|backup code|code de secours|activation key
+cle d'activation|cle de licence|cle de produit|product key|licence key|license key|clef de licence"""
 # What is mostly typed on a keypad.
 CODES = """pin|code pin|pin code|code secret|code confidentiel|code d'acces|code wifi|digicode|cvv|cvc|cryptogramme|otp|puk
 code de verification|verification code|access code|code d'activation|code de securite|security code|code puk|code sim
 code alarme|code d'alarme|code de l'alarme|alarm code|code porte|code de la porte|door code|code d'entree|code entree|entry code
 code immeuble|code de l'immeuble|code portail|code du portail|gate code|code coffre|code du coffre|safe code|code du cadenas
 code de deverrouillage|unlock code|wifi code
-code carte|code de carte|code de la carte|code de ma carte|code cb|code de la cb|code de ma cb"""
+code carte|code de carte|code de la carte|code de ma carte|code cb|code de la cb|code de ma cb
+cvv2|cvc2|cryptogramme visuel|passcode|code d'authentification|authentication code|code de confirmation|confirmation code
+code de validation|validation code|one time code|one time password|code unique|code a usage unique|code sms|sms code
+code de connexion|login code|code temporaire|code 2fa|2fa code|mfa code|code bancaire|code de la banque|code parental"""
 MONEY = """fiche de paye|bulletin de paye|paye du mois|ma paye|sa paye
 salaire|salarial|salariale|salariaux|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll
 pay slip|compensation package|pay rise
@@ -46,7 +54,23 @@ numero de securite sociale|social security number|numero secu|carte bancaire|num
 compte bancaire|bank account"""
 # Not sensitive by themselves, only with a value: too common in any text.
 ONLY_WITH_VALUE = frozenset(
-    {"login", "pin", "identifiant", "otp", "income", "revenu", "rsa", "patient", "therapy", "bearer", "pwd", "pass", "cle", "pw"}
+    {
+        "login",
+        "pin",
+        "identifiant",
+        "otp",
+        "income",
+        "revenu",
+        "rsa",
+        "patient",
+        "therapy",
+        "bearer",
+        "pwd",
+        "pass",
+        "cle",
+        "clef",
+        "pw",
+    }
 )
 
 
@@ -55,7 +79,8 @@ def _split(text: str) -> frozenset[str]:
 
 
 CODE_WORDS, MONEY_WORDS = _split(CODES), _split(MONEY)
-SECRET_WORDS = _split(SECRETS) | CODE_WORDS
+KEY_WORDS = _split(KEYS)
+SECRET_WORDS = _split(SECRETS) | CODE_WORDS | KEY_WORDS
 AMOUNT_WORDS = MONEY_WORDS | _split(HEALTH)
 ALL_WORDS = SECRET_WORDS | AMOUNT_WORDS | _split(PRIVATE)
 TOKENS = re.compile(r"[a-z][a-z0-9]*")
@@ -66,9 +91,20 @@ AMOUNT = re.compile(
     r"|pound|gbp|chf|franc)s?\b))"
 )
 BARE_AMOUNT = re.compile(
-    r"[ a-z']{0,24}?(?::|=|\bde|\best de|\bis|\bof|\best|\ba)? ?(?<![0-9a-z])([1-9][0-9]{0,2}(?:[ .,'][0-9]{3})+"
+    r"[ a-z'\"*]{0,24}?(?: ?\([a-z /]{1,16}\) ?)?"
+    r"(?:[:=;|]|\bde|\best de|\bis|\bof|\best|\ba)?[ \t\"'*]{0,3}(?<![0-9a-z])([1-9][0-9]{0,2}(?:[ .,'][0-9]{3})+"
     r"|[1-9][0-9]{3,6})(?:[.,][0-9]{2})?"
     r"(?![0-9a-z%/-])( ?(?:net|brut|gross|annuel|mensuel|par mois|par an|a month|a year|per year|per month|monthly|/mois))?"
+    r"(?! ?(?:employe|salarie|personne|people|staff|worker|agent|entreprise|compan|poste|ligne|row|record|caracter|character"
+    r"|collaborat|foyer|menage|candidat|repon|respond|heure|hour|jour|day|household|token))"
+)
+FIGURE = re.compile(
+    r"(?:[€$£] ?)?[1-9][0-9]{0,2}(?:[ .,']?[0-9]{3})+(?:[.,][0-9]{1,2})?(?: ?(?:€|\$|£|k|eur|usd))?"
+    r"|[0-9]{2,3} ?k ?(?:€|\$|£|eur)?"
+)
+# With cents, so money even without its sign: gross 3,120.55, net 2,480.10
+CENTS = re.compile(
+    r"(?<![0-9a-z.,])(?!(?:19|20)[0-9]{2}[.,])(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]{3,6})[.,][0-9]{2}(?![0-9a-z%]|[.,][0-9])"
 )
 FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les pour ce cet cette mon ma mes son sa votre notre
 nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
@@ -84,16 +120,29 @@ BETWEEN = re.compile(
     r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'[a-z]{4,20}|(?:d'|l')?(?:"
     + "|".join(map(re.escape, FILLERS))
     + r"))(?![a-z0-9*@#$!&])){0,7}"
-    r"(?:\s{0,3}(?P<link>:=|=>|->|→|:|=|,)\s{0,3}| {0,4})(?:(?:est|is|c'est|was|sera) )?[\"'«`“( ]{0,3}"
+    r"[*`\"']{0,3}+(?:\s{0,3}(?P<link>:=|=>|->|→|[:=,;|])\s{0,3}|[ \t]{0,4})(?:(?:est|is|c'est|was|sera) )?[\"'«`“( *]{0,4}"
 )
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
 BRIDGE = re.compile(
-    r"(?P<words>(?:,? [a-z'-]{1,20}|'[a-z-]{1,20}){1,8}?)(?:,? (?:est|is|was|sera|c'est|c'etait|etait) :?"
+    r"(?P<words>(?:,? [a-z'-][a-z0-9'-]{0,19}|'[a-z-]{1,20}){1,8}?)(?:,? (?:est|is|was|sera|c'est|c'etait|etait) :?"
     r"| ?(?P<link>[-=]>|→|[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
 )
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
 OWNER = re.compile(r" (?:de|du|des|d'|pour|sur|of|for|to|on|from)\b")
-SEPARATORS = frozenset(" :=>→,\"'«`“(")
+# What a few words after `password` may speak of that is not the password: `mot de passe, ticket : INC12345`.
+ABOUT_ELSE = frozenset(
+    "expire expires expiry expired version date ref reference ticket case numero number id request demande erreur"
+    " error algorithm algorithme hash format length longueur page url lien link type file fichier exemple example"
+    " field champ name nom user username policy politique regle rule validator level niveau table column colonne"
+    " line ligne limit limite max min size taille depuis since valable until before avant apres after build count"
+    " total code commit branch step etape essai essais tentative attempts not pas jamais never".split()
+)
+SEPARATORS = frozenset(" :=>→,\"'«`“(*;|\t")
+WHOLE_LINE = re.compile(r"[ \t>*`\"'-]{0,4}[^\s]{4,64}[ \t]*(?:\n|$)")
+SAY_LITTLE = frozenset({"pass", "cle", "clef", "pw"})
+PASSWORDS = frozenset({"mot de passe", "mdp", "password", "pwd"})
+DATE = re.compile(r"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,4}")
+SHORTER = re.compile(r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{6,64}(?![\w(/])")
 SHORT = re.compile(
     r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{8,64}(?![\w(/])"
 )  # After a word that says little.
@@ -126,12 +175,21 @@ COUNTED = re.compile(
     r"|time|second|an|year)s?\b"
 )
 DOOR = re.compile(r"[#*]?(?=[0-9a-z#*]*[0-9]{3}|[0-9]{2}[a-z])[0-9]{0,8}[a-z]?[0-9]{0,8}[a-z]?[#*]?")  # 3591#, 7412A, A4512
-QUOTED = re.compile(r"(?<=[\"«“])(?=[^\"»”\n]{0,30}[0-9])(?=[^\"»”\n]{0,30}[^\W\d])([^\s\"»”]+(?: [^\s\"»”]+){1,2})(?=[\"»”])")
+GROUPED = re.compile(r"[0-9a-z]{3,8}(?:-[0-9a-z]{3,8}){1,11}")
+SPACED_CODE = re.compile(r"[0-9]{3}[ -][0-9]{3}(?![0-9a-zA-Z]|[ .,-][0-9])")
+QUOTED = re.compile(r"(?<=[\"«“])(?=[^\"»”\n]{0,30}[0-9])(?=[^\"»”\n]{0,30}[^\W\d])([^\s\"»”]+(?: [^\s\"»”]+){1,5})(?=[\"»”])")
 REVERSED = re.compile(
     r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was|en|a good|a strong|a safe|a secure) "
     r"(?:le |la |mon |ma |my |the "
     r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
     r"(?:nouveau |nouvelle |ancien |vieux |bon |vrai |new |old |good |strong |safe |secure )?$"
+)
+
+
+# 4471B (digicode), 9021, mon code PIN
+REMARKED = re.compile(
+    r"(?<![^\s\"'«(`:])([^\s\"'«»`(,]{4,64})[\"'»`]?(?: \(|, c'est |, |, that's |, it's )"
+    r"(?:le |la |mon |ma |son |my |the |his |her |notre )?$"
 )
 
 
@@ -170,9 +228,32 @@ def detect(text: str, bare: str, tokens: frozenset[str], extra: frozenset[str], 
         values = [value] if value is not None else []
         if not values and word in AMOUNT_WORDS and not HARMLESS.match(bare, found.start()):
             values = _amounts(bare, found, word in MONEY_WORDS)
+        if not values and "\n" in bare:
+            values = _below(text, bare, found, word)
         yield from values
         if values or word not in ONLY_WITH_VALUE:
             yield Hit(WORD, found.start(), found.end(), "extra" if word in extra and word not in ALL_WORDS else "")
+
+
+def _below(text: str, bare: str, found: re.Match[str], word: str) -> list[Hit]:
+    """What a table has under the word. After four cells that are none it is no such table."""
+    money, secret = word in MONEY_WORDS, word in SECRET_WORDS
+    values: list[Hit] = []
+    others = 0
+    for start, end in cells_below(bare, found.start(), found.end() + (bare[found.end() : found.end() + 1] == "s")):
+        if money:
+            is_one = FIGURE.fullmatch(bare, start, end) is not None
+        else:
+            written = text[start:end]
+            drawn = secret and " " not in written and any(letter.isdigit() for letter in written)
+            is_one = drawn and _is_value(written, bare[start:end], word, True, 0, "")
+        if is_one:
+            values.append(Hit(VALUE, start, end, "amount" if money else "secret"))
+        else:
+            others += 1
+            if others > 3:
+                break
+    return values
 
 
 # What is called so and is about no person.
@@ -193,44 +274,74 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
         return None  # Words of an address: /mon-token-2024
     between = BETWEEN.match(bare, found.end())
     if between is not None:
-        apart = after in {">", "|"} or (between.end() > found.end() and text[between.end() - 1] in SEPARATORS)
-        link = between["link"] not in {None, ","} or LINKED.search(bare, found.end(), between.end()) is not None
-        furthest = 2 if word in PAIRED and between["link"] in {":", "=", "=>", "->", "→"} else 0
-        phrase = PHRASE.match(text, between.end()) if word in PHRASES and between["link"] else None
-        if phrase is not None:
-            return Hit(VALUE, phrase.start(), phrase.end(), "secret")
-        quoted = QUOTED.match(text, between.end()) if link else None
-        if quoted is not None:
-            return Hit(VALUE, quoted.start(1), quoted.end(1), "secret")
-        if word in {"pass", "cle", "pw"} and (between["link"] not in {":", "="} or not SHORT.match(text, between.end())):
-            return None
-        for nth, (start, end) in enumerate(_candidates(text, between.end(), furthest) if apart else ()):
-            if _is_value(text[start:end], bare[start:end], word, link, nth, bare[end : end + 14]):
-                return Hit(VALUE, start, end, "secret")
+        hit, over = _beside(text, bare, word, found.end(), between)
+        if hit is not None or over:
+            return hit
     bridge = BRIDGE.match(bare, found.end(), found.end() + 90)
     if bridge is not None:
         spoken = not set(bridge[0][-2:]) & set("(«")  # Only "is" or a colon.
         for start, end in _candidates(text, bridge.end(), 0):
-            if _is_plain(text[start:end], bridge["words"], word, spoken) and _is_value(
+            if _is_plain(text[start:end], bridge, word, spoken) and _is_value(
                 text[start:end], bare[start:end], word, True, 0, bare[end : end + 14]
             ):
                 return Hit(VALUE, start, end, "secret")
     before = REVERSED.search(text, max(0, found.start() - 110), found.start())
     if before is not None and _is_value(before[1], before[1].lower(), word, True, 0, ""):
         return Hit(VALUE, before.start(1), before.end(1), "secret")
+    before = REMARKED.search(text, max(0, found.start() - 80), found.start())
+    if before is not None and _is_remarked(before[1], word):
+        return Hit(VALUE, before.start(1), before.end(1), "secret")
     return None
 
 
-def _is_plain(written: str, words: str, word: str, spoken: bool) -> bool:
+def _is_remarked(written: str, word: str) -> bool:
+    """Before a comma or a bracket, only what is plainly one: 30 euros (code PIN perdu)."""
+    if word in CODE_WORDS and DOOR.fullmatch(written.lower()):
+        return 4 <= sum(letter.isdigit() for letter in written) <= 8 and written[:2] not in {"19", "20"}
+    return STRONG.fullmatch(written) is not None and _is_value(written, written.lower(), word, True, 0, "")
+
+
+def _beside(text: str, bare: str, word: str, start: int, between: re.Match[str]) -> tuple[Hit | None, bool]:
+    """What stands beside the word, but for fillers; and whether there is nothing more to look for."""
+    here, sign = between.end(), between["link"]
+    last = text[here - 1]
+    if "\n" in text[start:here]:
+        apart = WHOLE_LINE.match(text, here) is not None
+    else:
+        apart = bare[start : start + 1] in {">", "|"} or (here > start and last in SEPARATORS)
+    link = sign not in {None, ",", ";", "|"} or LINKED.search(bare, start, here) is not None
+    phrase = PHRASE.match(text, here) if word in PHRASES and sign else None
+    if phrase is not None:
+        return Hit(VALUE, phrase.start(), phrase.end(), "secret"), True
+    quoted = QUOTED.match(text, here) if link else None
+    if quoted is not None:
+        return Hit(VALUE, quoted.start(1), quoted.end(1), "secret"), True
+    if word in SAY_LITTLE and (sign not in {":", "="} or not (SHORT if word in {"cle", "clef"} else SHORTER).match(text, here)):
+        return None, True
+    code = SPACED_CODE.match(text, here) if apart and word in CODE_WORDS else None
+    if code is not None and not COUNTED.match(bare, code.end()):
+        return Hit(VALUE, code.start(), code.end(), "secret"), True
+    furthest = 2 if word in PAIRED and sign in {":", "=", "=>", "->", "→"} else 0
+    for nth, (begin, end) in enumerate(_candidates(text, here, furthest) if apart else ()):
+        if _is_value(text[begin:end], bare[begin:end], word, link, nth, bare[end : end + 14]):
+            return Hit(VALUE, begin, end, "secret"), True
+    return None, False
+
+
+def _is_plain(written: str, bridge: re.Match[str], word: str, spoken: bool) -> bool:
     """Whether a value stands out even though words stand between; less will do where they say whose it is: `de l'ordi`."""
     if STRONG.fullmatch(written):
         return True
-    if OWNER.match(words) is None or not spoken:
+    between = bridge["words"].replace(",", " ").split()
+    called = bridge["link"] is not None and len(between) <= 3 and ABOUT_ELSE.isdisjoint(between)  # mdp facebook : juju2007
+    if not (called or OWNER.match(bridge["words"])) or not spoken:
         return False
     digits = sum(letter.isdecimal() for letter in written)
-    return (word in CODE_WORDS and DOOR.fullmatch(written.lower()) is not None) or (
-        digits > 1 and digits < len(written) and len(written) > 5
-    )
+    if word in CODE_WORDS and DOOR.fullmatch(written.lower()) is not None:
+        return True
+    if word in KEY_WORDS and GROUPED.fullmatch(written.lower()) is not None:
+        return True
+    return digits > 1 and len(written) > 5 and (digits < len(written) or called)
 
 
 def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]]:
@@ -248,13 +359,15 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
     digits = sum(letter in "0123456789" for letter in written)
     if word in CODE_WORDS and DOOR.fullmatch(bare):
         return 3 <= digits <= 8 and not COUNTED.match(after)
+    if word in KEY_WORDS and digits > 3 and len(bare) > 8 and GROUPED.fullmatch(bare) and not DATE.fullmatch(bare):
+        return True
     if digits == len(written):
         if COUNTED.match(after) or nth or after[:1] == "%":
             return False
         if word in CODE_WORDS:
             return 3 <= digits <= 8
         return (
-            link
+            (link or (word in PASSWORDS and 6 <= digits <= 12))
             and 4 <= digits <= 20
             and word not in {"pass", "token", "jeton", "secret", "identifiant", "bearer", "login"}
             and not (digits == 4 and written[:2] in {"19", "20"})
@@ -292,6 +405,8 @@ def _amounts(bare: str, found: re.Match[str], money: bool) -> list[Hit]:
     end = bare.find("\n", found.end(), found.end() + 60)
     end = end if end >= 0 else found.end() + 60
     amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in AMOUNT.finditer(bare, found.end(), end)]
+    if money and not amounts:
+        amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in CENTS.finditer(bare, found.end(), end)]
     if money:
         number = BARE_AMOUNT.match(bare, found.end(), end)
         if number is not None:
