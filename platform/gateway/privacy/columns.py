@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 WIDEST, LONGEST = 400, 500  # A line, in characters; a table, in lines.
 EDGE = re.compile(r"[ \"'*`]{0,3}([;|\t,]|$)")
+FEW_WORDS = re.compile(r"(?:[a-z]{2,12}[ _-]){0,2}")  # `salaire brut`, `new password`
+FEW_MORE = re.compile(r"(?:[ _-][a-z]{2,12}){0,2}(?: ?\([^)\n;|,]{1,12}\))?")
 RULE = re.compile(r"[\s|:+-]*")
 
 
@@ -33,10 +35,11 @@ def cells_below(bare: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _separator(bare: str, begin: int, start: int, end: int, stop: int) -> str | None:
     """What parts the cells, where the heading has one to itself; a unit may follow: `salaire (€)`."""
-    ahead = bare[begin:start].rstrip(" \"'*`")
-    unit = re.compile(r" ?\([^)\n;|,]{1,12}\)").match(bare, end, stop)
-    after = EDGE.match(bare, unit.end() if unit else end, stop)
-    if after is None or (ahead and ahead[-1] not in ";|\t,"):
+    cell = max(begin, *(bare.rfind(edge, begin, start) + 1 for edge in ";|\t,"))
+    ahead = bare[begin:cell]
+    more = FEW_MORE.match(bare, end, stop)
+    after = EDGE.match(bare, more.end() if more else end, stop)
+    if after is None or FEW_WORDS.fullmatch(bare[cell:start].lstrip(" \"'*`")) is None:
         return None
     edge = after[1] or ahead[-1:]
     if not edge or (ahead and ahead[-1] != edge):

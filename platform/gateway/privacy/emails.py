@@ -37,8 +37,9 @@ NOT_LOCAL = re.compile(r"[/=?|{}`&]")
 BACKWARDS = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}")  # A plain local part, read from the at sign.
 DOMAIN = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net|io|eu|be|ch|ca|uk|de|es|it)(?![\w.])))){1,8}(?:xn--[a-z0-9-]{2,40}"
-    r"|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
+    r"|[^\W\d_]{2,24})(?![\w-]*@)(?![^\W_]|-)"
 )
+LINE_BREAK = re.compile(r"=?\r?\n")  # Wrapped by a mailer.
 SPACED_DOMAIN = re.compile(rf" ?[\"«]?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
 SPELLED_DOT = re.compile(rf"(?<![a-z0-9])(?:dot|point|punkt)(?![a-z0-9])|{OPEN} ?\. ?{CLOSE}")
 FILES = frozenset(
@@ -85,8 +86,14 @@ def detect(bare: str) -> Iterator[Hit]:
 
 def _plain(bare: str, found: re.Match[str]) -> Hit | None:
     at = found.start()
+    if bare[at - 1 : at] == "\\":
+        at -= 1  # Escaped, as in Markdown.
     local = BACKWARDS.match(bare[max(0, at - 64) : at][::-1])
     domain = DOMAIN.match(bare, found.end())
+    if domain is None and (broken := LINE_BREAK.match(bare, found.end())) is not None:
+        domain = DOMAIN.match(bare, broken.end())
+        if domain is not None and domain[0].rsplit(".", 1)[-1] not in ENDINGS:
+            return None
     if local is None or domain is None:
         return None
     start = at - local.end()

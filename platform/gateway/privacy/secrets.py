@@ -68,6 +68,7 @@ PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----
 PRIVATE_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: [0-9a-f]{40,64}")
 LONGEST_KEY = 16_000  # A PEM of 8,192 bits has 6,400 characters.
 URL_PASSWORD = re.compile(r"://([^\s:/@?#\[\]\"'<>]{0,100}):([^\s/@\"'<>]{1,200})@(?=[\w\[])")
+URL_TOKEN = re.compile(r"://([A-Za-z0-9_-]{20,200})@(?=[a-z0-9])")  # A token where a name would be.
 URL_QUERY = re.compile(
     r"[?&;](?:api_?key|apikey|key|token|access_?token|refresh_?token|auth|auth_?token|secret|client_secret|password"
     r"|passwd|pwd|sig|signature"
@@ -217,6 +218,9 @@ def _addresses(text: str) -> Iterator[Hit]:
     for found in URL_PASSWORD.finditer(text):
         if not PLACEHOLDER.search(found[2]) and not STAND_IN.fullmatch(found[2]):
             yield Hit(SECRET, found.start(2), found.end(2), "password in an address")
+    for found in URL_TOKEN.finditer(text) if "@" in text else ():
+        if _is_drawn(found[1]):
+            yield Hit(SECRET, found.start(1), found.end(1), "token in an address")
     for found in URL_QUERY.finditer(text):
         if any(letter.isdigit() for letter in found[1]) and _random(found[1], 2.5):
             yield Hit(SECRET, found.start(1), found.end(1), "token in an address")

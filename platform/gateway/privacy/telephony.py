@@ -16,7 +16,7 @@ NOT_A_PHONE = frozenset(
     " siren siret bordereau bon devis contrat contract transaction imei gtin version build release firmware"
     " revision hash commit sha"
     " adherent client contrat membre abonne compte member customer account police allocataire permis passeport licence cadastrale"
-    " sn pn id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
+    " bl cmd rma po sn pn id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
 )
 NEVER_A_PHONE = frozenset(
     "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"

@@ -30,7 +30,8 @@ code de deverrouillage|unlock code|wifi code
 code carte|code de carte|code de la carte|code de ma carte|code cb|code de la cb|code de ma cb
 cvv2|cvc2|cryptogramme visuel|passcode|code d'authentification|authentication code|code de confirmation|confirmation code
 code de validation|validation code|one time code|one time password|code unique|code a usage unique|code sms|sms code
-code de connexion|login code|code temporaire|code 2fa|2fa code|mfa code|code bancaire|code de la banque|code parental"""
+code de connexion|login code|code temporaire|code 2fa|2fa code|mfa code|code bancaire|code de la banque|code parental
+code recu"""
 MONEY = """fiche de paye|bulletin de paye|paye du mois|ma paye|sa paye
 salaire|salarial|salariale|salariaux|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll
 pay slip|compensation package|pay rise
@@ -115,7 +116,7 @@ par defaut default suite below here of to value is was est etait sera reste devi
 authentification authentication auth identification connexion rafraichissement refresh securite security jwt oauth utilise
 set changed reset has been have ete change defini modifie sim
 et key cle code app application bot service client proxy redis postgres mysql gmail outlook
-github gitlab aws azure secret secrete""".split()
+still toujours encore currently actuellement github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
     r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'[a-z]{4,20}|(?:d'|l')?(?:"
     + "|".join(map(re.escape, FILLERS))
@@ -141,6 +142,7 @@ SEPARATORS = frozenset(" :=>→,\"'«`“(*;|\t")
 WHOLE_LINE = re.compile(r"[ \t>*`\"'-]{0,4}[^\s]{4,64}[ \t]*(?:\n|$)")
 SAY_LITTLE = frozenset({"pass", "cle", "clef", "pw"})
 PASSWORDS = frozenset({"mot de passe", "mdp", "password", "pwd"})
+YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 DATE = re.compile(r"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,4}")
 SHORTER = re.compile(r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{6,64}(?![\w(/])")
 SHORT = re.compile(
@@ -310,13 +312,16 @@ def _beside(text: str, bare: str, word: str, start: int, between: re.Match[str])
     else:
         apart = bare[start : start + 1] in {">", "|"} or (here > start and last in SEPARATORS)
     link = sign not in {None, ",", ";", "|"} or LINKED.search(bare, start, here) is not None
-    phrase = PHRASE.match(text, here) if word in PHRASES and sign else None
+    phrase = PHRASE.match(text, here) if word in PHRASES and sign not in {None, ",", ";", "|"} else None
     if phrase is not None:
         return Hit(VALUE, phrase.start(), phrase.end(), "secret"), True
     quoted = QUOTED.match(text, here) if link else None
     if quoted is not None:
         return Hit(VALUE, quoted.start(1), quoted.end(1), "secret"), True
-    if word in SAY_LITTLE and (sign not in {":", "="} or not (SHORT if word in {"cle", "clef"} else SHORTER).match(text, here)):
+    if word in SAY_LITTLE and (
+        not (sign in {":", "="} or (link and word == "pw"))
+        or not (SHORT if word in {"cle", "clef"} else SHORTER).match(text, here)
+    ):
         return None, True
     code = SPACED_CODE.match(text, here) if apart and word in CODE_WORDS else None
     if code is not None and not COUNTED.match(bare, code.end()):
@@ -358,7 +363,7 @@ def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]
 def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: str) -> bool:
     digits = sum(letter in "0123456789" for letter in written)
     if word in CODE_WORDS and DOOR.fullmatch(bare):
-        return 3 <= digits <= 8 and not COUNTED.match(after)
+        return 3 <= digits <= 8 and not COUNTED.match(after) and (link or not YEAR.fullmatch(bare))
     if word in KEY_WORDS and digits > 3 and len(bare) > 8 and GROUPED.fullmatch(bare) and not DATE.fullmatch(bare):
         return True
     if digits == len(written):
