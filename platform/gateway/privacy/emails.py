@@ -22,12 +22,15 @@ SIGNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
             r"(?:arobase|arobas|arrobase|at|chez)(?![a-z0-9_-])(?<![a-z0-9_-]at)(?<![\[({<]at)(?<![a-z0-9_-]chez)(?<![\[({<]chez)"
         ),
     ),
-    ((" a ",), re.compile(r"(?<=[a-z0-9] )a(?= [a-z0-9-]{2,40}\.(?:fr|com|org|net|eu|be|ch|ca|io|lu)(?![a-z0-9-]))")),
+    (
+        (" a ",),
+        re.compile(r"(?<=[a-z0-9] )a(?= [a-z0-9-]{2,40}(?:\.| point | dot )(?:fr|com|org|net|eu|be|ch|ca|io|lu)(?![a-z0-9-]))"),
+    ),
 )
 AT = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in SIGNS))
 DOT = (
     rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?| ?[_-](?:dot|point)[_-] ?| (?:dot|point) "
-    r"| (?:tiret|dash|hyphen) )"
+    r"| (?:tiret|dash|hyphen) |&(?:period|#46);)"
 )
 LOCAL = re.compile(
     r"(?<![\w.+-])([\w+%'&-](?:[\w.+%'&-]{0,62}[\w+&-])?"
@@ -155,7 +158,9 @@ def _is_called_mail(bare: str, at: int, name: str) -> bool:
 
 
 _AT_ANY = re.compile(rf"\s*(?:{AT.pattern})\s*")
-_DOT_ANY = re.compile(rf"\s*{OPEN}\s*(?:dot|point|punkt|\.)\s*{CLOSE}\s*|[_-](?:dot|point)[_-]|\s+(?:dot|point)\s+|\s*[.,]\s*")
+_DOT_ANY = re.compile(
+    rf"\s*{OPEN}\s*(?:dot|point|punkt|\.)\s*{CLOSE}\s*|[_-](?:dot|point)[_-]|\s+(?:dot|point)\s+|&(?:period|#46);|\s*[.,]\s*"
+)
 
 
 _DASH = re.compile(r"\s+(?:tiret|dash|hyphen)\s+")

@@ -148,7 +148,7 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
     before = LETTERS.findall(line(bare, start))
-    if written == "0123456789" and ABOUT_PHONES.isdisjoint(before):
+    if written == "0123456789" and not about_phones(bare, start, end):
         return False
     if bare[start - 1 : start] == "#" and digits[1] not in "67":
         return not ABOUT_PHONES.isdisjoint(before)

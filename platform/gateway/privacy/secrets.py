@@ -197,6 +197,8 @@ def _is_key(value: str, name: str) -> bool:
 def _is_slug(value: str) -> bool:
     """Words joined by dashes, as in an address of a page."""
     parts = re.split(r"[-_]", value)
+    if sum(part.isalpha() for part in parts) < 2:
+        return False
     return len(parts) >= 4 and max(map(len, parts)) < 14 and all(part.islower() or part.isdigit() or not part for part in parts)
 
 

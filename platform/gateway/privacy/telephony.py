@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 ABOUT_PHONES = frozenset(
-    "note notez allo tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
+    "note notez allo tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne fixe appeler appelez"
     " appelle joindre joignable"
     " rappeler rappelez rappelle contacter contactez call text reach wa".split()
 )

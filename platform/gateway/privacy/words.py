@@ -10,81 +10,18 @@ from itertools import pairwise
 from gateway.privacy.columns import cells_below
 from gateway.privacy.findings import VALUE, WORD, Hit
 from gateway.privacy.identifiers import is_identifier
-
-# In lower case without accents; a space stands for any gap. The last word of each may be plural.
-SECRETS = """mot de passe|mots de passe|mdp|password|passwd|pwd|passphrase|pass phrase|phrase secrete|token|jeton
-cle api|cle d'api|cle d api
-cle secrete|cle privee|api key|apikey|secret key|private key|secret|identifiant|credential|bearer|cle wifi|cle wpa
-phrase de recuperation|recovery phrase|seed phrase|mot de pass
-mots de pass|pass word|login|pass|cle|pw|clef|clef api|clef d'api|clef secrete|clef privee|clef wifi|clef wpa
-cle wpa2|cle wep|cle de securite|cle reseau|cle du reseau|network key|security key|wifi key|wpa key"""
-# Printed in groups, often of digits alone.
-KEYS = """cle de recuperation|recovery key|recovery code|code de recuperation|backup code|code de secours|activation key
-cle d'activation|cle de licence|cle de produit|product key|licence key|license key|clef de licence"""
-# What is mostly typed on a keypad.
-CODES = """pin|code pin|pin code|code secret|code confidentiel|code d'acces|code wifi|digicode|cvv|cvc|cryptogramme|otp|puk
-code de verification|verification code|access code|code d'activation|code de securite|security code|code puk|code sim
-code alarme|code d'alarme|code de l'alarme|alarm code|code porte|code de la porte|door code|code d'entree|code entree|entry code
-code immeuble|code de l'immeuble|code portail|code du portail|gate code|code coffre|code du coffre|safe code|code du cadenas
-code de deverrouillage|unlock code|wifi code
-code carte|code de carte|code de la carte|code de ma carte|code cb|code de la cb|code de ma cb
-cvv2|cvc2|cryptogramme visuel|passcode|code d'authentification|authentication code|code de confirmation|confirmation code
-code de validation|validation code|one time code|one time password|code unique|code a usage unique|code sms|sms code
-code de connexion|login code|code temporaire|code 2fa|2fa code|mfa code|code bancaire|code de la banque|code parental
-code recu"""
-MONEY = """fiche de paye|bulletin de paye|paye du mois|ma paye|sa paye
-salaire|salarial|salariale|salariaux|remuneration|paie|bulletin de paie|fiche de paie|salary|wage|payslip|payroll
-pay slip|compensation package|pay rise
-augmentation de salaire|pension alimentaire|indemnite de licenciement|severance|revenu fiscal|revenu|net imposable
-brut annuel|brut mensuel
-saisie sur salaire|surendettement|decouvert bancaire|solde bancaire|rsa|allocation chomage|avis d'imposition
-take home pay|alimony|income"""
-HEALTH = """medical|medicale|medicaux|medicament|maladie|arret maladie|diagnostic|diagnosis|diagnosed|ordonnance
-prescription|handicap|handicape|disability
-cancer|vih|hiv|seropositif|seropositive|grossesse|enceinte|pregnancy|pregnant|depression|burn out|burnout
-schizophrenie|diabete|diabetes|chimiotherapie
-chemotherapy|psychiatre|psychiatrique|psychiatrist|psychiatric|therapy|hospitalisation|hospitalise|sick leave
-illness|disease|patient|sante mentale
-mental health|fausse couche|miscarriage|avortement|abortion|accident du travail|invalidite|toxicomanie|alcoolisme
-addiction|health record|symptome"""
-PRIVATE = """confidentiel|confidential|casier judiciaire|criminal record|orientation sexuelle|sexual orientation
-religion|syndique|appartenance syndicale
-union membership|origine ethnique|ethnic origin|opinion politique|political opinion|divorce|harcelement|harassment
-licenciement|passeport|passport
-numero de securite sociale|social security number|numero secu|carte bancaire|numero de carte|credit card|iban|rib
-compte bancaire|bank account"""
-# Not sensitive by themselves, only with a value: too common in any text.
-ONLY_WITH_VALUE = frozenset(
-    {
-        "login",
-        "pin",
-        "identifiant",
-        "otp",
-        "income",
-        "revenu",
-        "rsa",
-        "patient",
-        "therapy",
-        "bearer",
-        "pwd",
-        "pass",
-        "cle",
-        "clef",
-        "pw",
-    }
+from gateway.privacy.vocabulary import (
+    ALL_WORDS,
+    AMOUNT_WORDS,
+    CODE_WORDS,
+    KEY_WORDS,
+    MONEY_WORDS,
+    ONLY_WITH_VALUE,
+    PASSWORDS,
+    PHRASES,
+    SECRET_WORDS,
+    TOKENS,
 )
-
-
-def _split(text: str) -> frozenset[str]:
-    return frozenset(text.replace("\n", "|").split("|"))
-
-
-CODE_WORDS, MONEY_WORDS = _split(CODES), _split(MONEY)
-KEY_WORDS = _split(KEYS)
-SECRET_WORDS = _split(SECRETS) | CODE_WORDS | KEY_WORDS
-AMOUNT_WORDS = MONEY_WORDS | _split(HEALTH)
-ALL_WORDS = SECRET_WORDS | AMOUNT_WORDS | _split(PRIVATE)
-TOKENS = re.compile(r"[a-z][a-z0-9]*")
 
 AMOUNT = re.compile(
     r"(?:(?:[€$£]|\b(?:eur|usd|gbp|chf)) ?[0-9][0-9 .,']{0,14}(?:[0-9]|\b)(?: ?[km]\b)?"
@@ -103,9 +40,16 @@ FIGURE = re.compile(
     r"(?:[€$£] ?)?[1-9][0-9]{0,2}(?:[ .,']?[0-9]{3})+(?:[.,][0-9]{1,2})?(?: ?(?:€|\$|£|k|eur|usd))?"
     r"|[0-9]{2,3} ?k ?(?:€|\$|£|eur)?"
 )
+RATE = re.compile(
+    r"(?<![0-9a-z_.,])[0-9]{1,5}(?:[.,][0-9]{1,2})?(?: ?/ ?| (?:per|an?|par|de l') ?)"
+    r"(?:h|hr|heure|hour|jour|day|mois|month|an|year|yr)\b"
+)
+NOT_MONEY = frozenset(
+    "form formulaire article art page section code line ligne year annee since depuis room salle poste version".split()
+)
 # With cents, so money even without its sign: gross 3,120.55, net 2,480.10
 CENTS = re.compile(
-    r"(?<![0-9a-z.,])(?!(?:19|20)[0-9]{2}[.,])(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]{3,6})[.,][0-9]{2}(?![0-9a-z%]|[.,][0-9])"
+    r"(?<![0-9a-z_.,])(?!(?:19|20)[0-9]{2}\.)(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]{3,6})[.,][0-9]{2}(?![0-9a-z%]|[.,][0-9])"
 )
 FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les pour ce cet cette mon ma mes son sa votre notre
 nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
@@ -116,16 +60,17 @@ par defaut default suite below here of to value is was est etait sera reste devi
 authentification authentication auth identification connexion rafraichissement refresh securite security jwt oauth utilise
 set changed reset has been have ete change defini modifie sim
 et key cle code app application bot service client proxy redis postgres mysql gmail outlook
-still toujours encore currently actuellement github gitlab aws azure secret secrete""".split()
+csrf sso still toujours encore currently actuellement github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
     r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'[a-z]{4,20}|(?:d'|l')?(?:"
     + "|".join(map(re.escape, FILLERS))
-    + r"))(?![a-z0-9*@#$!&])){0,7}"
+    + r"))(?![a-z0-9*@#$!&])){0,7}(?: \([^)\n]{0,24}\))?"
     r"[*`\"']{0,3}+(?:\s{0,3}(?P<link>:=|=>|->|→|[:=,;|])\s{0,3}|[ \t]{0,4})(?:(?:est|is|c'est|was|sera) )?[\"'«`“( *]{0,4}"
 )
 # Any words, then "is" or a colon: only a value that is plainly one counts there.
 BRIDGE = re.compile(
-    r"(?P<words>(?:,? [a-z'-][a-z0-9'-]{0,19}|'[a-z-]{1,20}){1,8}?)(?:,? (?:est|is|was|sera|c'est|c'etait|etait) :?"
+    r"(?P<words>(?:,? [a-z'-][a-z0-9'-]{0,19}| [0-9]{1,2}(?= )|'[a-z-]{1,20}){1,8}?)"
+    r"(?:,? (?:est|is|was|sera|c'est|c'etait|etait) :?"
     r"| ?(?P<link>[-=]>|→|[:=])| ?(?=[(«\"])) ?[\"'«`“( ]{0,3}"
 )
 STRONG = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?:(?=.*[^A-Za-z0-9.:/-])|(?=.*[a-z])(?=.*[A-Z])).{6,}")
@@ -141,13 +86,14 @@ ABOUT_ELSE = frozenset(
 SEPARATORS = frozenset(" :=>→,\"'«`“(*;|\t")
 WHOLE_LINE = re.compile(r"[ \t>*`\"'-]{0,4}[^\s]{4,64}[ \t]*(?:\n|$)")
 SAY_LITTLE = frozenset({"pass", "cle", "clef", "pw"})
-PASSWORDS = frozenset({"mot de passe", "mdp", "password", "pwd"})
+WITH_DIGIT = re.compile(r"(?=[^\s\"']*[a-zA-Z])(?=[^\s\"']*[0-9])[\w!@#$%^&*+?.-]{6,64}(?![\w(/])")
 YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 DATE = re.compile(r"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,4}")
 SHORTER = re.compile(r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{6,64}(?![\w(/])")
 SHORT = re.compile(
     r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{8,64}(?![\w(/])"
 )  # After a word that says little.
+LEAST = {"pass": SHORTER, "pw": WITH_DIGIT, "cle": SHORT, "clef": SHORT}
 LINKED = re.compile(r"\b(?:est|is|was|c'est|sera|etait|to)\b")
 VALUES = re.compile(r"[^\s\"'«»`“”<>,;]{3,80}")
 # Passwords so common that they need not look like one.
@@ -158,7 +104,6 @@ COMMON = frozenset(
     " abcdef abcdefgh admin root toor secret monmotdepasse bienvenue coucou chocolat".split()
 )
 PAIRED = frozenset({"identifiant", "login", "credential"})  # A name, then its password.
-PHRASES = _split("pass phrase|passphrase|phrase secrete|seed phrase|recovery phrase|phrase de recuperation")
 PHRASE = re.compile(r"[^\s\"»”]+(?: [^\s\"»”]+){2,23}")
 TECHNICAL = re.compile(
     r"(?:sha|md|rsa|aes|rfc|iso|utf|base|argon|bcrypt|oauth|erc|x|ed|rs|hs|es|wpa|ipv|http|tls|ssl|saml|oidc|fido"
@@ -166,7 +111,7 @@ TECHNICAL = re.compile(
     r"|windows|win|python|php|java|node|art|article|annexe|chapitre|page|p|h|covid|n|t|s|q|iphone|pixel|b|office"
     r"|microsoft|chap|step|user|level|niveau)"
     r"[-_.]?[0-9]{1,5}[a-z]?(?:[-_.][0-9a-z]{1,4})?"
-    r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
+    r"|0x[0-9a-f]{1,8}|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
     r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
     r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|1password|[&?;].*"
     r"|https?:.*|www\..*|\.{0,2}/.*|\.?[a-z_][a-z0-9_.=]*[\[(].*|\$\(.*|[^\s]*\]\(.*"
@@ -178,13 +123,23 @@ COUNTED = re.compile(
 )
 DOOR = re.compile(r"[#*]?(?=[0-9a-z#*]*[0-9]{3}|[0-9]{2}[a-z])[0-9]{0,8}[a-z]?[0-9]{0,8}[a-z]?[#*]?")  # 3591#, 7412A, A4512
 GROUPED = re.compile(r"[0-9a-z]{3,8}(?:-[0-9a-z]{3,8}){1,11}")
-SPACED_CODE = re.compile(r"[0-9]{3}[ -][0-9]{3}(?![0-9a-zA-Z]|[ .,-][0-9])")
+SPACED_CODE = re.compile(
+    r"(?:[0-9]{3}[ -][0-9]{3}|[0-9]{2} [0-9]{2}(?: ?[A-Z])?|[0-9](?:[ .-][0-9]){3,5})(?![0-9a-zA-Z]|[ .,/-][0-9])"
+)
+ENCLOSED = re.compile(r"s? ?\(([^\s()\"',;]{4,64})\)")  # mon ancien mdp (Cactus!8)
 QUOTED = re.compile(r"(?<=[\"«“])(?=[^\"»”\n]{0,30}[0-9])(?=[^\"»”\n]{0,30}[^\W\d])([^\s\"»”]+(?: [^\s\"»”]+){1,5})(?=[\"»”])")
 REVERSED = re.compile(
-    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64})[\"'»`]? (?:est|is|c'est|comme|as|etait|was|en|a good|a strong|a safe|a secure) "
+    r"(?<![^\s\"'«(`:])([^\s\"'«»`(]{6,64}) ?[\"'»`]? (?:est|is|=|c'est|comme|as|etait|was|en|a good|a strong|a safe|a secure) "
     r"(?:le |la |mon |ma |my |the "
     r"|son |his |her |our |notre |votre |your |un |a ){0,2}"
-    r"(?:nouveau |nouvelle |ancien |vieux |bon |vrai |new |old |good |strong |safe |secure )?$"
+    r"(?:nouveau |nouvelle |ancien |vieux |bon |vrai |new |old |good |strong |safe |secure )?(?:[A-Z]\w{2,15} )?$"
+)
+# c'est Cactus8 le mot de passe
+TYPED = re.compile(
+    r"(?:c'est|mets|tape[zr]?|entre[zr]?|saisi[sr]|saisissez|utilise[zr]?|use|try|enter|type) [\"'«`]?"
+    r"([^\s\"'«»`(,]{6,64})[\"'»`]?,? "
+    r"(?:le|la|mon|ma|ton|son|notre|votre|the|my|your|our|his|her) $",
+    re.IGNORECASE,
 )
 
 
@@ -228,13 +183,21 @@ def detect(text: str, bare: str, tokens: frozenset[str], extra: frozenset[str], 
         word = re.sub("[ _-]{1,2}", " ", found[0])
         value = _secret(text, bare, found, word) if word in SECRET_WORDS else None
         values = [value] if value is not None else []
-        if not values and word in AMOUNT_WORDS and not HARMLESS.match(bare, found.start()):
+        if not values and word in AMOUNT_WORDS and not _is_harmless(bare, found, word):
             values = _amounts(bare, found, word in MONEY_WORDS)
         if not values and "\n" in bare:
             values = _below(text, bare, found, word)
         yield from values
         if values or word not in ONLY_WITH_VALUE:
             yield Hit(WORD, found.start(), found.end(), "extra" if word in extra and word not in ALL_WORDS else "")
+
+
+def _is_harmless(bare: str, found: re.Match[str], word: str) -> bool:
+    """Whether it is called so and about no person; or somebody pays: `le client paie 1 200 €`, not `la paie : 1 200 €`."""
+    if HARMLESS.match(bare, found.start()):
+        return True
+    before = BEFORE.search(bare, max(0, found.start() - 24), found.start()) if word == "paie" else None
+    return before is not None and before[1] not in ARTICLES
 
 
 def _below(text: str, bare: str, found: re.Match[str], word: str) -> list[Hit]:
@@ -258,7 +221,10 @@ def _below(text: str, bare: str, found: re.Match[str], word: str) -> list[Hit]:
     return values
 
 
-# What is called so and is about no person.
+BEFORE = re.compile(r"([a-z']+) $")
+ARTICLES = frozenset(
+    "la ma sa ta de une leur notre votre cette chaque en premiere derniere logiciel service gestionnaire".split()
+)
 HARMLESS = re.compile(
     r"diagnos(?:tics?|is) (?:de performance|energetique|reseau|immobilier|technique|systeme|auto|electrique|gaz|amiante|plomb|seo"
     r"|informatique|de panne|tool|mode|of the)"
@@ -274,6 +240,9 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
         return None  # token.expires_in
     if after not in {":", "="} and (after in {"-", "/"} or ahead[-1:] == "/" or (ahead[-1:] == "-" and ahead != "--")):
         return None  # Words of an address: /mon-token-2024
+    enclosed = ENCLOSED.match(text, found.end())
+    if enclosed is not None and _stands_out(enclosed[1]) and _is_value(enclosed[1], enclosed[1].lower(), word, True, 0, ""):
+        return Hit(VALUE, enclosed.start(1), enclosed.end(1), "secret")
     between = BETWEEN.match(bare, found.end())
     if between is not None:
         hit, over = _beside(text, bare, word, found.end(), between)
@@ -287,13 +256,19 @@ def _secret(text: str, bare: str, found: re.Match[str], word: str) -> Hit | None
                 text[start:end], bare[start:end], word, True, 0, bare[end : end + 14]
             ):
                 return Hit(VALUE, start, end, "secret")
-    before = REVERSED.search(text, max(0, found.start() - 110), found.start())
+    from_here = max(0, found.start() - 110)
+    before = REVERSED.search(text, from_here, found.start()) or TYPED.search(text, from_here, found.start())
     if before is not None and _is_value(before[1], before[1].lower(), word, True, 0, ""):
         return Hit(VALUE, before.start(1), before.end(1), "secret")
     before = REMARKED.search(text, max(0, found.start() - 80), found.start())
     if before is not None and _is_remarked(before[1], word):
         return Hit(VALUE, before.start(1), before.end(1), "secret")
     return None
+
+
+def _stands_out(written: str) -> bool:
+    digits = sum(letter.isdecimal() for letter in written)
+    return STRONG.fullmatch(written) is not None or (len(written) > 5 and 1 < digits < len(written))
 
 
 def _is_remarked(written: str, word: str) -> bool:
@@ -318,10 +293,7 @@ def _beside(text: str, bare: str, word: str, start: int, between: re.Match[str])
     quoted = QUOTED.match(text, here) if link else None
     if quoted is not None:
         return Hit(VALUE, quoted.start(1), quoted.end(1), "secret"), True
-    if word in SAY_LITTLE and (
-        not (sign in {":", "="} or (link and word == "pw"))
-        or not (SHORT if word in {"cle", "clef"} else SHORTER).match(text, here)
-    ):
+    if word in SAY_LITTLE and (not (sign in {":", "="} or (link and word == "pw")) or not LEAST[word].match(text, here)):
         return None, True
     code = SPACED_CODE.match(text, here) if apart and word in CODE_WORDS else None
     if code is not None and not COUNTED.match(bare, code.end()):
@@ -379,6 +351,8 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
         )
     if SETTING.fullmatch(bare) or is_identifier(written):
         return False
+    if word in PAIRED and not link:
+        return False
     if TECHNICAL.fullmatch(bare) or ("@" in bare[1:] and "." in bare.rsplit("@", 1)[1]):
         return False
     if bare in COMMON and link and nth == 0 and word != bare:
@@ -387,7 +361,7 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
     inside = written.strip("()[]{}.!?:")
     symbols = sum(not letter.isalnum() for letter in inside)
     mixed_case = any(letter.islower() for letter in letters) and any(letter.isupper() for letter in written[1:])
-    if len(inside) < 5:
+    if len(inside) < (4 if link and digits > 1 and len(letters) > 1 else 5):
         return False
     if re.fullmatch(r"\W*(?:\$\{.*|\$[a-z_]+|<.*|\{\{.*|%[a-z]+%|x{3,}.*|\*+.*|\.{2,}.*|_+|\[.*\])\W*", bare):
         return False
@@ -411,12 +385,12 @@ def _amounts(bare: str, found: re.Match[str], money: bool) -> list[Hit]:
     end = end if end >= 0 else found.end() + 60
     amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in AMOUNT.finditer(bare, found.end(), end)]
     if money and not amounts:
-        amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in CENTS.finditer(bare, found.end(), end)]
+        amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in RATE.finditer(bare, found.end(), end)]
+        amounts += [Hit(VALUE, one.start(), one.end(), "amount") for one in CENTS.finditer(bare, found.end(), end)]
     if money:
         number = BARE_AMOUNT.match(bare, found.end(), end)
-        if number is not None:
-            figure = re.sub("[ .,']", "", number[1])
-            year = len(figure) == 4 and figure[:2] in {"19", "20"} and len(number[1]) == 4
+        if number is not None and NOT_MONEY.isdisjoint(TOKENS.findall(bare, found.end(), number.start(1))):
+            year = YEAR.fullmatch(number[1]) is not None and bare[number.end(1) : number.end(1) + 1] not in {",", "."}
             if number[2] or not year:
                 amounts.append(Hit(VALUE, number.start(1), number.end(1), "amount"))
     if amounts:
