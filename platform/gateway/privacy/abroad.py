@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gateway.privacy.dialling import is_valid
 from gateway.privacy.findings import PHONE, Hit
-from gateway.privacy.telephony import ABOUT_PHONES, NOT_A_PHONE, about_phones, called
+from gateway.privacy.telephony import ABOUT_PHONES, NOT_A_PHONE, about_phones, is_called_otherwise
 
 # Each begins with a letter of its own: most of a text is passed over quickly. The first group stands before it.
 AMERICAN = (
@@ -31,16 +31,16 @@ def detect(bare: str, tokens: frozenset[str]) -> Iterator[Hit]:
             start = found.start() - (0 if sign == "(" else 3)
             before = COUNTRY.search(bare, max(0, start - 3), start)
             digits = _digits(bare[start : found.end()])
-            if before is not None and _is_american(digits) and OTHERS.isdisjoint(called(bare, before.start())):
+            if before is not None and _is_american(digits) and not is_called_otherwise(bare, before.start(), OTHERS):
                 yield Hit(PHONE, before.start(), found.end(), "+1")
     for found in BRITISH.finditer(bare):
-        if is_valid("44", _digits(found[0])[1:]) and OTHERS.isdisjoint(called(bare, found.start())):
+        if is_valid("44", _digits(found[0])[1:]) and not is_called_otherwise(bare, found.start(), OTHERS):
             yield Hit(PHONE, found.start(), found.end(), "+44")
     if tokens.isdisjoint(ABOUT_PHONES):
         return
     for found in SPOKEN_OF.finditer(bare):
         code = _country(_digits(found[0]))
-        if code and about_phones(bare, *found.span()) and OTHERS.isdisjoint(called(bare, found.start())):
+        if code and about_phones(bare, *found.span()) and not is_called_otherwise(bare, found.start(), OTHERS):
             yield Hit(PHONE, found.start(), found.end(), f"+{code}")
 
 

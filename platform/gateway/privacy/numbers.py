@@ -44,7 +44,9 @@ ABOUT_CARDS = re.compile(r"\b(?:carte|cb|card|visa|mastercard|amex|diners|paieme
 ABOUT_OTHERS = re.compile(
     r"\b(?:imei|siret|siren|ean|gtin|isbn|commande|order|colis|suivi|tracking|ref|reference|serie|serial|sku|hash"
     r"|commit|timestamp"
-    r"|id|uid|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b[^0-9\n]{0,14}$"
+    r"|id|uid|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b"
+    r"(?:[ :#=.°\"'/-]|\b(?:no|n|num|numero|number|nr|de|du|d|la|le|l|client"
+    r"|est|is|was|id|code|colis|interne|externe|suivi)\b){0,12}$"
 )
 NIRS = re.compile(
     rf"[1-478](?<![0-9a-z].){ALONE}{S0}[0-9]{{2}}{S0}[0-9]{{2}}{S0}(?:[0-9]{S0}[0-9]"
@@ -67,10 +69,13 @@ NOT_KEYLESS = re.compile(
 )
 IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._/-]{0,3}[0-9][ ._/-]?[0-9](?=[ ._/-]{0,3}[0-9a-z])")
 COUNTRIES = frozenset(
-    "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
-    " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
-    " se si sk sm so st sv tl tn tr ua va vg xk ye".split()
+    "ad ae al ao at az ba be bf bg bh bi bj br by cg ch ci cm cr cv cy cz de dj dk do dz ee eg es fi fk fo fr ga gb ge gi"
+    " gl gr gt hn hr hu ie il iq is it jo kw kz lb lc li lt lu lv ly ma mc md me mg mk ml mn mr mt mu mz ne ni nl no om pk"
+    " pl ps pt qa ro rs ru sa sc sd se si sk sm sn so st sv tg tl tn tr ua va vg xk ye".split()
 )
+# Countries that number accounts so without being in the register.
+UNREGISTERED = dict.fromkeys("bf bj ci ml ne sn tg".split(), "2!a22!n") | dict.fromkeys("cg cm ga mg".split(), "23!n")
+UNREGISTERED |= {"ma": "24!n", "dz": "22!n", "ao": "21!n", "cv": "21!n", "mz": "21!n"}
 STRUCTURE = re.compile(r"([0-9]+)!?([nac])")
 CLASSES = {"n": "[0-9]", "a": "[a-z]", "c": "[0-9a-z]"}
 COMPANY = re.compile(rf"(?<![0-9a-z])(?:[0-9]{{3}}{S0}[0-9]{{3}}{S0}[0-9]{{3}})(?P<nic>{S0}[0-9]{{3}} ?[0-9]{{2}})?(?![0-9a-z])")
@@ -191,7 +196,7 @@ def _iban(country: str) -> re.Pattern[str] | None:
     from stdnum import numdb
 
     parts = numdb.get("iban").info(country.upper() + "00")
-    structure = parts[0][1].get("bban") if parts else None
+    structure = UNREGISTERED.get(country) or (parts[0][1].get("bban") if parts else None)
     if not structure:
         return None
     body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))

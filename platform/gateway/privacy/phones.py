@@ -12,11 +12,21 @@ from itertools import pairwise
 
 from gateway.privacy.dialling import code_of, is_french, is_possible, is_valid
 from gateway.privacy.findings import PHONE, Hit
-from gateway.privacy.telephony import ABOUT_PHONES, LETTERS, NEVER_A_PHONE, NOT_A_PHONE, about_phones, called, line
+from gateway.privacy.telephony import (
+    ABOUT_PHONES,
+    LETTERS,
+    NEVER_A_PHONE,
+    NOT_A_PHONE,
+    SMALL_WORDS,
+    about_phones,
+    called,
+    is_called_otherwise,
+    line,
+)
 
 SEP = r"[ ./_\t\n-]{0,3}+"  # As few choices as can be: it stands between all digits.
 NATIONAL = re.compile(
-    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.)|(?<=able.)|(?<=bile.)|(?<=phone.)|(?<=gsm.)|(?<=fixe.)|(?<==3d.))"
+    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.)|(?<=able.)|(?<=bile.)|(?<=phone.)|(?<=gsm.)|(?<=fixe.)|(?<==3d.)|(?<=%3[ad].))"
     rf"(?:(?<![0-9][.,].)|(?<=[0-9]{{9}},.)|(?<=[0-9][ .-][0-9]{{2}},.))(?:(?<=0)|(?=[67]))"  # No decimals, but a list.
     rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
@@ -47,7 +57,6 @@ ONLY_SPACED = {
 }
 LOTTERY = frozenset("bingo combinaison grille loto lotto keno tirage euromillion euromillions gagnants winning".split())
 NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE
-SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
 FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|pdf|docx?|xlsx?|pptx?|html?|php|zip|mp[34]|txt|csv|log|json|xml)\b")
 PAGE = re.compile(r"://[^\s?#\"'<>]*[/_-]$")
 REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*[-_]$|[0-9][a-z]+-$")
@@ -60,6 +69,7 @@ BLANKS = frozenset({"", " ", "\n", "\t", ";", ",", "|", '"'})
 NOT_SEPARATORS = frozenset("0123456789()]o")
 # Mobile numbers with rarer marks between the pairs, or the letter O for a zero.
 ODD_PAIRS = re.compile(r"[0o][67](?<![0-9a-z][0o][67])([ .:'|*,-]|, )[0-9o]{2}(?:\1[0-9o]{2}){3}(?!\1?[0-9a-z])")
+DECIMALS = re.compile(r"\.[0-9]{1,6}(?![0-9])")
 COORDINATES = re.compile(r"[0-9.]+\s{0,2}[,;/ ]\s{0,2}[-+]?[0-9]{1,3}\.[0-9]{3,}")
 
 
@@ -97,12 +107,12 @@ def _judge_pairs(bare: str, start: int, end: int, separator: str) -> bool:
         return True
     if not LOTTERY.isdisjoint(words):
         return False
-    if mobile and separator != ".":
+    if mobile:
         if not _is_named_otherwise(bare, start):
             return True
-    elif not mobile and _is_list(digits) and ABOUT_PHONES.isdisjoint(words):
+    elif _is_list(digits) and ABOUT_PHONES.isdisjoint(words):
         return False
-    return NOT_A_PHONE.isdisjoint(called(bare, start)) or not ABOUT_PHONES.isdisjoint(words)
+    return not is_called_otherwise(bare, start) or not ABOUT_PHONES.isdisjoint(words)
 
 
 def _is_odd_mobile(written: str, shape: tuple[int, ...]) -> bool:
@@ -148,6 +158,8 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
     before = LETTERS.findall(line(bare, start))
+    if shape == (10,) and (DECIMALS.match(bare, end) or bare[start - 1 : start] in {"$", "€", "£"}):
+        return False
     if written == "0123456789" and not about_phones(bare, start, end):
         return False
     if bare[start - 1 : start] == "#" and digits[1] not in "67":
@@ -158,7 +170,7 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
         return False
     if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67" and not _is_named_otherwise(bare, start):
         return True
-    return NOT_A_PHONE.isdisjoint(called(bare, start)) or not ABOUT_PHONES.isdisjoint(before)
+    return not is_called_otherwise(bare, start) or not ABOUT_PHONES.isdisjoint(before)
 
 
 def _is_list(digits: str) -> bool:
@@ -256,7 +268,7 @@ def _is_padded(bare: str, start: int, code: str, digits: str) -> bool:
     """Whether 00 and digits without a gap are rather a reference padded with zeroes."""
     if about_phones(bare, start):
         return False
-    return code in {"1", "7"} or len(digits) < 10 or not NOT_A_PHONE.isdisjoint(called(bare, start)) or is_ean("00" + digits)
+    return code in {"1", "7"} or len(digits) < 10 or is_called_otherwise(bare, start) or is_ean("00" + digits)
 
 
 def detect(bare: str) -> Iterator[Hit]:
@@ -293,7 +305,7 @@ def _is_alone(bare: str, found: re.Match[str]) -> bool:
     start, end = found.span()
     if found[0][2] not in "67" or bare[start - 1 : start] not in BLANKS or bare[end : end + 1] not in BLANKS:
         return False
-    return NOT_A_PHONE.isdisjoint(called(bare, start))
+    return not is_called_otherwise(bare, start)
 
 
 def normalise(written: str) -> str:

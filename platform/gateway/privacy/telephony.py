@@ -7,7 +7,7 @@ import re
 ABOUT_PHONES = frozenset(
     "note notez allo tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne fixe appeler appelez"
     " appelle joindre joignable"
-    " rappeler rappelez rappelle contacter contactez call text reach wa".split()
+    " rappeler rappelez rappelle contact contacter contactez call text reach wa".split()
 )
 # What a run of digits, or of digits in odd groups, is called when it is no phone number.
 NOT_A_PHONE = frozenset(
@@ -22,6 +22,11 @@ NEVER_A_PHONE = frozenset(
     "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"
     " serial siren siret imei version dossier ticket".split()
 )
+# Who has a number of his own, and a telephone: `n° client 0612345678`, but `client : Dupont, 0612345678`.
+PEOPLE = frozenset("adherent client membre abonne member customer allocataire".split())
+SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
+CALLERS = frozenset({"au", "by", "par"})  # commande passée par 0612345678
+CLAUSE = re.compile(r"[,;.!?] (?=[a-z])")
 OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
 LETTERS = re.compile("[a-z]+")
 
@@ -35,7 +40,19 @@ def line(text: str, start: int, width: int = 40) -> str:
 def called(bare: str, start: int) -> list[str]:
     """The last words before a number, with no other number between."""
     near = OTHER_NUMBER.split(line(bare, start, 24))[-1]
-    return LETTERS.findall(near)
+    clause = LETTERS.findall(CLAUSE.split(near)[-1])
+    return LETTERS.findall(near) if SMALL_WORDS.issuperset(clause) else clause
+
+
+def is_called_otherwise(bare: str, start: int, names: frozenset[str] = NOT_A_PHONE) -> bool:
+    """Whether the words before a number say that it is another: a thing's anywhere, a person's right before it."""
+    words = called(bare, start)
+    if words and words[-1] in CALLERS:
+        return False
+    if not (names - PEOPLE).isdisjoint(words):
+        return True
+    telling = [word for word in words if word not in SMALL_WORDS]
+    return bool(telling) and telling[-1] in PEOPLE and "service" not in telling
 
 
 def about_phones(bare: str, start: int, end: int | None = None) -> bool:
