@@ -69,6 +69,7 @@ BLANKS = frozenset({"", " ", "\n", "\t", ";", ",", "|", '"'})
 NOT_SEPARATORS = frozenset("0123456789()]o")
 # Mobile numbers with rarer marks between the pairs, or the letter O for a zero.
 ODD_PAIRS = re.compile(r"[0o][67](?<![0-9a-z][0o][67])([ .:'|*,-]|, )[0-9o]{2}(?:\1[0-9o]{2}){3}(?!\1?[0-9a-z])")
+DATE_AFTER = re.compile(r"/[0-9]{4}")
 DECIMALS = re.compile(r"\.[0-9]{1,6}(?![0-9])")
 COORDINATES = re.compile(r"[0-9.]+\s{0,2}[,;/ ]\s{0,2}[-+]?[0-9]{1,3}\.[0-9]{3,}")
 
@@ -158,6 +159,8 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
     before = LETTERS.findall(line(bare, start))
+    if "/" in separators and DATE_AFTER.match(bare, end):
+        return False  # du 01/07/76-30/06/1977
     if shape == (10,) and (DECIMALS.match(bare, end) or bare[start - 1 : start] in {"$", "€", "£"}):
         return False
     if written == "0123456789" and not about_phones(bare, start, end):

@@ -44,12 +44,18 @@ RATE = re.compile(
     r"(?<![0-9a-z_.,])[0-9]{1,5}(?:[.,][0-9]{1,2})?(?: ?/ ?| (?:per|an?|par|de l') ?)"
     r"(?:h|hr|heure|hour|jour|day|mois|month|an|year|yr)\b"
 )
+# A law's income is nobody's: `le revenu est inférieur ou égal à 30 000 €`
+LIMITS = re.compile(
+    r"\b(?:inferieure?s?|superieure?s?|exced|plafond|seuil|abattement|tranche|bareme|entre|between"
+    r"|less than|below|above|up to|threshold|bracket|limit)"
+)
 NOT_MONEY = frozenset(
     "form formulaire article art page section code line ligne year annee since depuis room salle poste version".split()
 )
 # With cents, so money even without its sign: gross 3,120.55, net 2,480.10
 CENTS = re.compile(
-    r"(?<![0-9a-z_.,])(?!(?:19|20)[0-9]{2}\.)(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]{3,6})[.,][0-9]{2}(?![0-9a-z%]|[.,][0-9])"
+    r"(?<![0-9a-z_.,])(?!(?:19|20)[0-9]{2}\.)(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]{3,6})[.,][0-9]{2}"
+    r"(?![0-9a-z%]|[.,][0-9]| ?(?:h|heures?|hours?|points?)\b)"
 )
 FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les pour ce cet cette mon ma mes son sa votre notre
 nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
@@ -87,6 +93,7 @@ SEPARATORS = frozenset(" :=>→,\"'«`“(*;|\t")
 WHOLE_LINE = re.compile(r"[ \t>*`\"'-]{0,4}[^\s]{4,64}[ \t]*(?:\n|$)")
 SAY_LITTLE = frozenset({"pass", "cle", "clef", "pw"})
 WITH_DIGIT = re.compile(r"(?=[^\s\"']*[a-zA-Z])(?=[^\s\"']*[0-9])[\w!@#$%^&*+?.-]{6,64}(?![\w(/])")
+DECIMAL = re.compile(r"[.,][0-9]{2}(?![0-9])")
 YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 DATE = re.compile(r"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,4}")
 SHORTER = re.compile(r"(?=[^\s\"']*[a-zA-Z])(?=(?:[^\s0-9]*[0-9]){2})[\w!@#$%^&*+?.-]{6,64}(?![\w(/])")
@@ -110,7 +117,7 @@ TECHNICAL = re.compile(
     r"|web|cve|gpt|claude|llama|v|jwt|jws|pkcs"
     r"|windows|win|python|php|java|node|art|article|annexe|chapitre|page|p|h|covid|n|t|s|q|iphone|pixel|b|office"
     r"|microsoft|chap|step|user|level|niveau)"
-    r"[-_.]?[0-9]{1,5}[a-z]?(?:[-_.][0-9a-z]{1,4})?"
+    r"[-_.]?[0-9]{1,5}[a-z]{0,2}(?:[-_.][0-9a-z]{1,4})?"
     r"|0x[0-9a-f]{1,8}|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[h:][0-9]{0,2}|v?[0-9]+(?:\.[0-9]+)+"
     r"|[0-9]+(?:[.,][0-9]+)?[a-z%°€$£]{1,3}|[0-9]+[-/][0-9]+[a-z%]*"
     r"|[0-9]{1,3}(?:er|e|eme|st|nd|rd|th)|[0-9,.]+k?|[0-9]+-[a-z]{2,20}|[a-z]{2,20}-[0-9]{1,2}|1password|[&?;].*"
@@ -184,7 +191,7 @@ def detect(text: str, bare: str, tokens: frozenset[str], extra: frozenset[str], 
         value = _secret(text, bare, found, word) if word in SECRET_WORDS else None
         values = [value] if value is not None else []
         if not values and word in AMOUNT_WORDS and not _is_harmless(bare, found, word):
-            values = _amounts(bare, found, word in MONEY_WORDS)
+            values = _amounts(bare, found, word)
         if not values and "\n" in bare:
             values = _below(text, bare, found, word)
         yield from values
@@ -351,8 +358,8 @@ def _is_value(written: str, bare: str, word: str, link: bool, nth: int, after: s
         )
     if SETTING.fullmatch(bare) or is_identifier(written):
         return False
-    if word in PAIRED and not link:
-        return False
+    if word in PAIRED and not (link and (nth or STRONG.fullmatch(written))):
+        return False  # A name alone: identifiant : 45871-B
     if TECHNICAL.fullmatch(bare) or ("@" in bare[1:] and "." in bare.rsplit("@", 1)[1]):
         return False
     if bare in COMMON and link and nth == 0 and word != bare:
@@ -379,10 +386,13 @@ def _camel_is_random(written: str) -> bool:
     return changes >= 5 and "_" not in written
 
 
-def _amounts(bare: str, found: re.Match[str], money: bool) -> list[Hit]:
+def _amounts(bare: str, found: re.Match[str], word: str) -> list[Hit]:
     """Amounts within the same line, sixty characters after the word; if there are none, the last of thirty-six before it."""
+    money = word in MONEY_WORDS
     end = bare.find("\n", found.end(), found.end() + 60)
     end = end if end >= 0 else found.end() + 60
+    if word in {"revenu", "income"} and LIMITS.search(bare, max(0, found.start() - 40), end):
+        return []
     amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in AMOUNT.finditer(bare, found.end(), end)]
     if money and not amounts:
         amounts = [Hit(VALUE, one.start(), one.end(), "amount") for one in RATE.finditer(bare, found.end(), end)]
@@ -390,7 +400,7 @@ def _amounts(bare: str, found: re.Match[str], money: bool) -> list[Hit]:
     if money:
         number = BARE_AMOUNT.match(bare, found.end(), end)
         if number is not None and NOT_MONEY.isdisjoint(TOKENS.findall(bare, found.end(), number.start(1))):
-            year = YEAR.fullmatch(number[1]) is not None and bare[number.end(1) : number.end(1) + 1] not in {",", "."}
+            year = YEAR.fullmatch(number[1]) is not None and not DECIMAL.match(bare, number.end(1))
             if number[2] or not year:
                 amounts.append(Hit(VALUE, number.start(1), number.end(1), "amount"))
     if amounts:
