@@ -10,12 +10,12 @@ from gateway.privacy.findings import CARD, IBAN, NIR, SIREN, SIRET, VAT, Hit
 
 # No decimals; but in 4111111111111111,4242424242424242 the comma parts two.
 ALONE = r"(?:(?<![0-9][.,].)|(?<=[0-9]{4},.)|(?<=[0-9][ .-][0-9]{2},.))"
-S = r"[ ./_-]{1,3}+"
+S = r"[ \t./_-]{1,3}+"
 S0 = r"[ ./_-]{0,3}+"  # As few choices as can be: it stands between all digits.
 CARDS = re.compile(
     r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))"
     rf"{ALONE}"
-    r"(?=(?:[ ./_,\n-]{0,3}+[0-9]){11})(?:"  # What most numbers fail.
+    r"(?=(?:[ \t./_,\n-]{0,3}+[0-9]){11})(?:"  # What most numbers fail.
     r"[0-9]{11,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
@@ -67,7 +67,7 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._/-]{0,3}[0-9][ ._/-]?[0-9](?=[ ._/-]{0,3}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._/-]{0,3}[0-9][ ._/-]?[0-9](?=[ \t._/-]{0,3}[0-9a-z])")
 COUNTRIES = frozenset(
     "ad ae al ao at az ba be bf bg bh bi bj br by cg ch ci cm cr cv cy cz de dj dk do dz ee eg es fi fk fo fr ga gb ge gi"
     " gl gr gt hn hr hu ie il iq is it jo kw kz lb lc li lt lu lv ly ma mc md me mg mk ml mn mr mt mu mz ne ni nl no om pk"
@@ -199,7 +199,7 @@ def _iban(country: str) -> re.Pattern[str] | None:
     structure = UNREGISTERED.get(country) or (parts[0][1].get("bban") if parts else None)
     if not structure:
         return None
-    body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
+    body = "".join(rf"(?:[ \t._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
     return re.compile(rf"{country[0]} ?{country[1]}[ ._/-]{{0,3}}[0-9][ ._/-]?[0-9]{body}(?![0-9a-z])")
 
 

@@ -57,16 +57,17 @@ CENTS = re.compile(
     r"(?<![0-9a-z_.,])(?!(?:19|20)[0-9]{2}\.)(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]{3,6})[.,][0-9]{2}"
     r"(?![0-9a-z%]|[.,][0-9]| ?(?:h|heures?|hours?|points?)\b)"
 )
-FILLERS = """alarme porte immeuble coffre portillon garage du de des la le les pour ce cet cette mon ma mes son sa votre notre
-nos nouveau nouvelle provisoire temporaire admin administrateur root wifi wi-fi vpn compte serveur base session
-messagerie boite mail utilisateur actuel actuelle ci-dessous suivant suivante for the my your our his her new old
-temporary current server account database db user email prod production test staging api access acces ssh bancaire
-carte imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial bleue bleu visa
-par defaut default suite below here of to value is was est etait sera reste devient now maintenant that not pas c'est
-authentification authentication auth identification connexion rafraichissement refresh securite security jwt oauth utilise
-set changed reset has been have ete change defini modifie sim
-et key cle code app application bot service client proxy redis postgres mysql gmail outlook
-csrf sso still toujours encore currently actuellement github gitlab aws azure secret secrete""".split()
+FILLERS = """alarme porte immeuble coffre portillon parking residence hall local velo cave ascenseur batiment bureau au
+garage du de des la le les pour ce cet cette mon ma mes son sa votre notre nos nouveau nouvelle provisoire
+temporaire admin administrateur root wifi wi-fi vpn compte serveur base session messagerie boite mail
+utilisateur actuel actuelle ci-dessous suivant suivante for the my your our his her new old temporary current
+server account database db user email prod production test staging api access acces ssh bancaire carte
+imprimante site portail intranet ordinateur pc telephone router routeur box laptop printer master initial
+bleue bleu visa par defaut default suite below here of to value is was est etait sera reste devient now
+maintenant that not pas c'est authentification authentication auth identification connexion rafraichissement
+refresh securite security jwt oauth utilise set changed reset has been have ete change defini modifie sim et
+key cle code app application bot service client proxy redis postgres mysql gmail outlook csrf sso still
+toujours encore currently actuellement github gitlab aws azure secret secrete""".split()
 BETWEEN = re.compile(
     r"'?s?(?: \([^)\n]{0,24}\))?(?:[ _-](?:d'[a-z]{4,20}|(?:d'|l')?(?:"
     + "|".join(map(re.escape, FILLERS))
@@ -302,7 +303,7 @@ def _beside(text: str, bare: str, word: str, start: int, between: re.Match[str])
         return Hit(VALUE, quoted.start(1), quoted.end(1), "secret"), True
     if word in SAY_LITTLE and (not (sign in {":", "="} or (link and word == "pw")) or not LEAST[word].match(text, here)):
         return None, True
-    code = SPACED_CODE.match(text, here) if apart and word in CODE_WORDS else None
+    code = SPACED_CODE.match(text, here) if apart and word in CODE_WORDS and (link or word != "pin") else None
     if code is not None and not COUNTED.match(bare, code.end()):
         return Hit(VALUE, code.start(), code.end(), "secret"), True
     furthest = 2 if word in PAIRED and sign in {":", "=", "=>", "->", "→"} else 0
