@@ -60,7 +60,7 @@ NOT_PEOPLE = frozenset(
     "you look looking looks us me it is be are was meet available hosted see find site arrive arrived live living"
     " work working works chat"
     " here there check visit stay buy sold good best join more us website page store shop only shopping report"
-    " posted read".split()
+    " posted read rdv arrive".split()
 )
 JOINED_NAME = re.compile(
     r"[a-z]{1,30}(?:[._][a-z0-9]{2,30}){1,3}|[a-z]{4,30}[0-9]{1,4}"

@@ -332,9 +332,11 @@ def _is_plain(written: str, bridge: re.Match[str], word: str, spoken: bool) -> b
 def _candidates(text: str, here: int, furthest: int) -> Iterator[tuple[int, int]]:
     """The next pieces of the same line, without the punctuation after them."""
     for nth, value in enumerate(VALUES.finditer(text, here, here + 120)):
-        if nth > furthest or "\n" in text[here : value.start()]:
-            return
+        if nth > furthest or "\n" in text[here : value.start()] or text[value.start() - 1] == "<":
+            return  # <secret> stands for one.
         end = value.end()
+        while text[value.start() - 1] == "*" and text[end - 1] == "*":
+            end -= 1  # In bold.
         while end > value.start() and text[end - 1] in ".:?)":
             end -= 1
         yield value.start(), end
