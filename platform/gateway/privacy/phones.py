@@ -17,6 +17,7 @@ from gateway.privacy.telephony import (
     LETTERS,
     NEVER_A_PHONE,
     NOT_A_PHONE,
+    NUMBERED,
     SMALL_WORDS,
     about_phones,
     called,
@@ -56,7 +57,7 @@ ONLY_SPACED = {
     (2, 3, 3, 2),
 }
 LOTTERY = frozenset("bingo combinaison grille loto lotto keno tirage euromillion euromillions gagnants winning".split())
-NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE
+NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE | NUMBERED
 FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|pdf|docx?|xlsx?|pptx?|html?|php|zip|mp[34]|txt|csv|log|json|xml)\b")
 PAGE = re.compile(r"://[^\s?#\"'<>]*[/_-]$")
 REFERENCE = re.compile(r"[a-z]{2}[0-9]{1,4} $|[0-9][-/_]$|[a-z][0-9]*[-_]$|[0-9][a-z]+-$")

@@ -25,6 +25,12 @@ NEVER_A_PHONE = frozenset(
 # Who has a number of his own, and a telephone: `n° client 0612345678`, but `client : Dupont, 0612345678`.
 PEOPLE = frozenset("adherent client membre abonne member customer allocataire".split())
 SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
+# What has a number where one says so: `réservation n° 0612345678`, but `réservation : 01 44 55 66 77`.
+NUMBERED = frozenset(
+    "reservation booking voucher mandat cheque quittance recu sinistre claim abonnement inscription candidature application"
+    " demande plainte affaire requete formulaire form billet".split()
+)
+NUMBER = frozenset("n no num numero number nr nb".split())
 CALLERS = frozenset({"au", "by", "par"})  # commande passée par 0612345678
 CLAUSE = re.compile(r"[,;.!?] (?=[a-z])")
 OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
@@ -52,7 +58,11 @@ def is_called_otherwise(bare: str, start: int, names: frozenset[str] = NOT_A_PHO
     if not (names - PEOPLE).isdisjoint(words):
         return True
     telling = [word for word in words if word not in SMALL_WORDS]
-    return bool(telling) and telling[-1] in PEOPLE and "service" not in telling
+    if not telling:
+        return False
+    if telling[-1] in NUMBERED:
+        return not NUMBER.isdisjoint(words)
+    return telling[-1] in PEOPLE and "service" not in telling
 
 
 def about_phones(bare: str, start: int, end: int | None = None) -> bool:
