@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import itemgetter
 
-from gateway.privacy import earnings, emails, findings, names, numbers, patterns, phones, secrets, words
+from gateway.privacy import abroad, earnings, emails, findings, names, numbers, patterns, phones, secrets, words
 from gateway.privacy.findings import Finding, Hit
 from gateway.privacy.plain import Plain, plain
 from gateway.privacy.policy import DEFAULT, PrivacyPolicy
+from gateway.privacy.vocabulary import TOKENS
 
 # Of two findings in one place, the earlier in this list stays: a card's digits are no phone number.
 PRECEDENCE = {
@@ -53,11 +54,12 @@ def detect(text: str, policy: PrivacyPolicy = DEFAULT) -> tuple[Finding, ...]:
 
 def _hits(seen: Plain, policy: PrivacyPolicy) -> Iterator[Hit]:
     text, bare, off = seen.text, seen.bare, policy.off
-    tokens = frozenset(words.TOKENS.findall(bare))
+    tokens = frozenset(TOKENS.findall(bare))
     if findings.EMAIL not in off:
         yield from emails.detect(bare)
     if findings.PHONE not in off:
         yield from phones.detect(bare)
+        yield from abroad.detect(bare, tokens)
     if findings.CARD not in off:
         yield from numbers.cards(bare, tokens)
     if findings.IBAN not in off:

@@ -22,20 +22,27 @@ SIGNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
             r"(?:arobase|arobas|arrobase|at|chez)(?![a-z0-9_-])(?<![a-z0-9_-]at)(?<![\[({<]at)(?<![a-z0-9_-]chez)(?<![\[({<]chez)"
         ),
     ),
-    ((" a ",), re.compile(r"(?<=[a-z0-9] )a(?= [a-z0-9-]{2,40}\.(?:fr|com|org|net|eu|be|ch|ca|io|lu)(?![a-z0-9-]))")),
+    (
+        (" a ",),
+        re.compile(r"(?<=[a-z0-9] )a(?= [a-z0-9-]{2,40}(?:\.| point | dot )(?:fr|com|org|net|eu|be|ch|ca|io|lu)(?![a-z0-9-]))"),
+    ),
 )
 AT = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in SIGNS))
-DOT = rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?| ?[_-](?:dot|point)[_-] ?| (?:dot|point) )"
+DOT = (
+    rf"(?: ?\. ?(?=[a-z0-9-]+)| ?{OPEN} ?(?:dot|point|punkt|\.) ?{CLOSE} ?| ?[_-](?:dot|point)[_-] ?| (?:dot|point) "
+    r"| (?:tiret|dash|hyphen) |&(?:period|#46);)"
+)
 LOCAL = re.compile(
     r"(?<![\w.+-])([\w+%'&-](?:[\w.+%'&-]{0,62}[\w+&-])?"
-    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point) )[\w+-]{{1,40}}){{0,3}})[\"»]? ?$"
+    rf"(?:(?: ?{OPEN} ?(?:dot|point) ?{CLOSE} ?| (?:dot|point|underscore|tiret|tiret bas|dash) )[\w+-]{{1,40}}){{0,3}})[\"»]? ?$"
 )
 NOT_LOCAL = re.compile(r"[/=?|{}`&]")
 BACKWARDS = re.compile(r"[\w.+%'&!#$*/=?^`{|}~-]{1,64}")  # A plain local part, read from the at sign.
 DOMAIN = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|,(?=(?:fr|com|org|net|io|eu|be|ch|ca|uk|de|es|it)(?![\w.])))){1,8}(?:xn--[a-z0-9-]{2,40}"
-    r"|[^\W\d_]{2,24})(?![\w-]*@)(?![\w-])"
+    r"|[^\W\d_]{2,24})(?![\w-]*@)(?![^\W_]|-)"
 )
+LINE_BREAK = re.compile(r"=?\r?\n")  # Wrapped by a mailer.
 SPACED_DOMAIN = re.compile(rf" ?[\"«]?((?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,4}}([^\W\d_]{{2,24}}))(?![\w-])")
 SPELLED_DOT = re.compile(rf"(?<![a-z0-9])(?:dot|point|punkt)(?![a-z0-9])|{OPEN} ?\. ?{CLOSE}")
 FILES = frozenset(
@@ -53,7 +60,7 @@ NOT_PEOPLE = frozenset(
     "you look looking looks us me it is be are was meet available hosted see find site arrive arrived live living"
     " work working works chat"
     " here there check visit stay buy sold good best join more us website page store shop only shopping report"
-    " posted read".split()
+    " posted read rdv arrive".split()
 )
 JOINED_NAME = re.compile(
     r"[a-z]{1,30}(?:[._][a-z0-9]{2,30}){1,3}|[a-z]{4,30}[0-9]{1,4}"
@@ -82,8 +89,14 @@ def detect(bare: str) -> Iterator[Hit]:
 
 def _plain(bare: str, found: re.Match[str]) -> Hit | None:
     at = found.start()
+    if bare[at - 1 : at] == "\\":
+        at -= 1  # Escaped, as in Markdown.
     local = BACKWARDS.match(bare[max(0, at - 64) : at][::-1])
     domain = DOMAIN.match(bare, found.end())
+    if domain is None and (broken := LINE_BREAK.match(bare, found.end())) is not None:
+        domain = DOMAIN.match(bare, broken.end())
+        if domain is not None and domain[0].rsplit(".", 1)[-1] not in ENDINGS:
+            return None
     if local is None or domain is None:
         return None
     start = at - local.end()
@@ -122,7 +135,8 @@ def _spelled(bare: str, found: re.Match[str]) -> Hit | None:
         if before == after and not before and "." in domain[1] and not re.search(r" \.|\. |[\[({<]", domain[1]):
             return None  # Not spelled out, so it was judged as it is.
     elif sign in {"chez", "a"}:
-        dictated = not written_dot and MAILBOXES.match(domain[1])
+        dictated = not written_dot and MAILBOXES.match(domain[1]) is not None
+        dictated = dictated or (not written_dot and ABOUT_MAIL.search(bare, max(0, at - 60), at) is not None)
         if ending not in ENDINGS or not (JOINED_NAME.fullmatch(name) or dictated):
             return None
     elif sign == "at":
@@ -144,8 +158,15 @@ def _is_called_mail(bare: str, at: int, name: str) -> bool:
 
 
 _AT_ANY = re.compile(rf"\s*(?:{AT.pattern})\s*")
-_DOT_ANY = re.compile(rf"\s*{OPEN}\s*(?:dot|point|punkt|\.)\s*{CLOSE}\s*|[_-](?:dot|point)[_-]|\s+(?:dot|point)\s+|\s*[.,]\s*")
+_DOT_ANY = re.compile(
+    rf"\s*{OPEN}\s*(?:dot|point|punkt|\.)\s*{CLOSE}\s*|[_-](?:dot|point)[_-]|\s+(?:dot|point)\s+|&(?:period|#46);|\s*[.,]\s*"
+)
+
+
+_DASH = re.compile(r"\s+(?:tiret|dash|hyphen)\s+")
+_UNDERSCORE = re.compile(r"\s+(?:underscore|tiret bas)\s+")
 
 
 def normalise(written: str) -> str:
-    return _DOT_ANY.sub(".", _AT_ANY.sub("@", written.lower(), count=1))
+    written = _DASH.sub("-", _UNDERSCORE.sub("_", written.lower()))
+    return _DOT_ANY.sub(".", _AT_ANY.sub("@", written, count=1))

@@ -10,12 +10,12 @@ from gateway.privacy.findings import CARD, IBAN, NIR, SIREN, SIRET, VAT, Hit
 
 # No decimals; but in 4111111111111111,4242424242424242 the comma parts two.
 ALONE = r"(?:(?<![0-9][.,].)|(?<=[0-9]{4},.)|(?<=[0-9][ .-][0-9]{2},.))"
-S = r"[ ./_-]{1,3}+"
+S = r"[ \t./_-]{1,3}+"
 S0 = r"[ ./_-]{0,3}+"  # As few choices as can be: it stands between all digits.
 CARDS = re.compile(
     r"[2-6](?<![0-9].)(?:(?<![a-z].)|(?<=carte.)|(?<=card.)|(?<=cb.)|(?<=visa.)|(?<=amex.))"
     rf"{ALONE}"
-    r"(?=(?:[ ./_,\n-]{0,3}+[0-9]){11})(?:"  # What most numbers fail.
+    r"(?=(?:[ \t./_,\n-]{0,3}+[0-9]){11})(?:"  # What most numbers fail.
     r"[0-9]{11,18}"
     rf"|[0-9]{{3}}(?:(?:{S}|\n)[0-9]{{4}}){{3}}(?:{S}[0-9]{{3}}(?![0-9]))?"
     rf"|(?<=3)[47][0-9]{{2}}{S}[0-9]{{6}}{S}[0-9]{{5}}|(?<=3)[47][0-9]{{2}}(?:{S}[0-9]{{4}}){{2}}{S}[0-9]{{3}}"
@@ -24,7 +24,7 @@ CARDS = re.compile(
     rf"|(?<=[45])[0-9]{{2}}(?:{S}[0-9]{{3}}){{4}}{S}[0-9]|(?<=3)[47][0-9](?:{S}[0-9]{{3}}){{4}}"
     rf"|[0-9](?:{S}[0-9]{{2}}){{7}}|(?: [0-9]){{15}}|[0-9]{{7}}{S}[0-9]{{8}}|[0-9]{{5}}{S}[0-9]{{10}}"
     rf"|[0-9]{{5}}{S}[0-9]{{6}}{S}[0-9]{{4}}|[0-9]{{3}}{S}[0-9]{{12}}|[0-9]{{7}}(?:{S}[0-9]{{4}}){{2}}"
-    rf"|[0-9]{{3}}(?:,[0-9]{{4}}){{3}}|(?<=[45])[0-9]{{3,7}}(?:{S}[0-9]{{4,8}}){{1,3}}(?:{S}[0-9]{{2,3}})?"
+    rf"|(?<![0-9],[0-9])[0-9]{{3}}(?:,[0-9]{{4}}){{3}}(?!,[0-9])|(?<=[45])[0-9]{{3,7}}(?:{S}[0-9]{{4,8}}){{1,3}}(?:{S}[0-9]{{2,3}})?"
     r")(?![0-9a-z])"
 )
 LOOSE_CARDS = re.compile(rf"[2-6](?<![0-9a-z].){ALONE}(?:{S0}[0-9]){{13,15}}(?![0-9a-z])")  # Grouped in any way.
@@ -44,7 +44,9 @@ ABOUT_CARDS = re.compile(r"\b(?:carte|cb|card|visa|mastercard|amex|diners|paieme
 ABOUT_OTHERS = re.compile(
     r"\b(?:imei|siret|siren|ean|gtin|isbn|commande|order|colis|suivi|tracking|ref|reference|serie|serial|sku|hash"
     r"|commit|timestamp"
-    r"|id|uid|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b[^0-9\n]{0,14}$"
+    r"|id|uid|facture|invoice|iccid|upc|ean13|dossier|ticket|transaction|mandat|rum|ics)\b"
+    r"(?:[ :#=.°\"'/-]|\b(?:no|n|num|numero|number|nr|de|du|d|la|le|l|client"
+    r"|est|is|was|id|code|colis|interne|externe|suivi)\b){0,12}$"
 )
 NIRS = re.compile(
     rf"[1-478](?<![0-9a-z].){ALONE}{S0}[0-9]{{2}}{S0}[0-9]{{2}}{S0}(?:[0-9]{S0}[0-9]"
@@ -65,12 +67,15 @@ ABOUT_NIR = re.compile(
 NOT_KEYLESS = re.compile(
     r"\b(?:isbn|ean|gtin|commande|order|timestamp|colis|suivi|tracking|ref|reference|serie|sku)\b[^0-9\n]{0,14}$"
 )
-IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._/-]{0,3}[0-9][ ._/-]?[0-9](?=[ ._/-]{0,3}[0-9a-z])")
+IBANS = re.compile(r"[a-z](?:(?<![0-9a-z].)|(?<=iban.)) ?[a-z][ ._/-]{0,3}[0-9][ ._/-]?[0-9](?=[ \t._/-]{0,3}[0-9a-z])")
 COUNTRIES = frozenset(
-    "ad ae al at az ba be bg bh bi br by ch cr cy cz de dj dk do ee eg es fi fk fo fr gb ge gi gl gr gt hn hr hu ie"
-    " il iq is it jo kw kz lb lc li lt lu lv ly mc md me mk mn mr mt mu ni nl no om pk pl ps pt qa ro rs ru sa sc sd"
-    " se si sk sm so st sv tl tn tr ua va vg xk ye".split()
+    "ad ae al ao at az ba be bf bg bh bi bj br by cg ch ci cm cr cv cy cz de dj dk do dz ee eg es fi fk fo fr ga gb ge gi"
+    " gl gr gt hn hr hu ie il iq is it jo kw kz lb lc li lt lu lv ly ma mc md me mg mk ml mn mr mt mu mz ne ni nl no om pk"
+    " pl ps pt qa ro rs ru sa sc sd se si sk sm sn so st sv tg tl tn tr ua va vg xk ye".split()
 )
+# Countries that number accounts so without being in the register.
+UNREGISTERED = dict.fromkeys("bf bj ci ml ne sn tg".split(), "2!a22!n") | dict.fromkeys("cg cm ga mg".split(), "23!n")
+UNREGISTERED |= {"ma": "24!n", "dz": "22!n", "ao": "21!n", "cv": "21!n", "mz": "21!n"}
 STRUCTURE = re.compile(r"([0-9]+)!?([nac])")
 CLASSES = {"n": "[0-9]", "a": "[a-z]", "c": "[0-9a-z]"}
 COMPANY = re.compile(rf"(?<![0-9a-z])(?:[0-9]{{3}}{S0}[0-9]{{3}}{S0}[0-9]{{3}})(?P<nic>{S0}[0-9]{{3}} ?[0-9]{{2}})?(?![0-9a-z])")
@@ -191,10 +196,10 @@ def _iban(country: str) -> re.Pattern[str] | None:
     from stdnum import numdb
 
     parts = numdb.get("iban").info(country.upper() + "00")
-    structure = parts[0][1].get("bban") if parts else None
+    structure = UNREGISTERED.get(country) or (parts[0][1].get("bban") if parts else None)
     if not structure:
         return None
-    body = "".join(rf"(?:[ ._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
+    body = "".join(rf"(?:[ \t._/\n-]{{0,3}}{CLASSES[sort]})" * int(count) for count, sort in STRUCTURE.findall(structure))
     return re.compile(rf"{country[0]} ?{country[1]}[ ._/-]{{0,3}}[0-9][ ._/-]?[0-9]{body}(?![0-9a-z])")
 
 

@@ -12,10 +12,22 @@ from itertools import pairwise
 
 from gateway.privacy.dialling import code_of, is_french, is_possible, is_valid
 from gateway.privacy.findings import PHONE, Hit
+from gateway.privacy.telephony import (
+    ABOUT_PHONES,
+    LETTERS,
+    NEVER_A_PHONE,
+    NOT_A_PHONE,
+    NUMBERED,
+    SMALL_WORDS,
+    about_phones,
+    called,
+    is_called_otherwise,
+    line,
+)
 
 SEP = r"[ ./_\t\n-]{0,3}+"  # As few choices as can be: it stands between all digits.
 NATIONAL = re.compile(
-    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.))"
+    rf"[0o](?<![0-9+].)(?:(?<![a-z].)|(?<=tel.)|(?<=mob.)|(?<=port.)|(?<=able.)|(?<=bile.)|(?<=phone.)|(?<=gsm.)|(?<=fixe.)|(?<==3d.)|(?<=%3[ad].))"
     rf"(?:(?<![0-9][.,].)|(?<=[0-9]{{9}},.)|(?<=[0-9][ .-][0-9]{{2}},.))(?:(?<=0)|(?=[67]))"  # No decimals, but a list.
     rf"(?: ?[)\]])?{SEP}[1-9](?: ?[)\]])?(?:{SEP}[0-9]){{8}}(?![0-9])"
 )
@@ -45,51 +57,27 @@ ONLY_SPACED = {
     (2, 3, 3, 2),
 }
 LOTTERY = frozenset("bingo combinaison grille loto lotto keno tirage euromillion euromillions gagnants winning".split())
-ABOUT_PHONES = frozenset(
-    "note notez allo tel telephone telephoner phone mobile portable cell whatsapp signal sms texto fax ligne appeler appelez"
-    " appelle joindre joignable"
-    " rappeler rappelez rappelle contacter contactez call text reach wa".split()
-)
-# What a run of digits, or of digits in odd groups, is called when it is no phone number.
-NOT_A_PHONE = frozenset(
-    "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot dossier"
-    " ticket serie serial"
-    " siren siret bordereau bon devis contrat contract transaction imei gtin version build release firmware"
-    " revision hash commit sha"
-    " adherent client contrat membre abonne compte member customer account police allocataire permis passeport licence cadastrale"
-    " sn pn id identifiant matricule timestamp parcel shipment batch case bug issue patent brevet doi pid".split()
-)
-NEVER_A_PHONE = frozenset(
-    "commande cde order facture invoice colis suivi tracking ref reference sku ean isbn issn article lot devis bordereau serie"
-    " serial siren siret imei version dossier ticket".split()
-)
-NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE
-SMALL_WORDS = frozenset("n no num numero number nr nb de du la le les l est is d the".split())
+NAMES = LOTTERY | NOT_A_PHONE | NEVER_A_PHONE | NUMBERED
 FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|pdf|docx?|xlsx?|pptx?|html?|php|zip|mp[34]|txt|csv|log|json|xml)\b")
 PAGE = re.compile(r"://[^\s?#\"'<>]*[/_-]$")
-REFERENCE = re.compile(r"[0-9][-/_]$|[a-z][0-9]*[-_]$|[0-9][a-z]+-$")
+REFERENCE = re.compile(r"[a-z]{2}[0-9]{1,4} $|[0-9][-/_]$|[a-z][0-9]*[-_]$|[0-9][a-z]+-$")
 ANOTHER = re.compile(r"(?:(?<![0-9])0[1-9][0-9]{8}|33[0-9]{9}|[ ._-][0-9]{2}[ ._-][0-9]{2}[ ._-][0-9]{2})[/_-]$")
 COORDINATE_BEFORE = re.compile(r"[0-9]\.[0-9]{2,}[,;/ ]{1,3}$")
-OTHER_NUMBER = re.compile(r"(?<![a-z0-9])(?<![a-z]-)[0-9]+")  # Not the ten of "ISBN-10:"
-LETTERS = re.compile("[a-z]+")
 PAIRS = re.compile(r"[0o][1-9]([ ._/-])[0-9]{2}\1[0-9]{2}\1[0-9]{2}\1[0-9]{2}")
 MOBILE_PAIRS = re.compile(r"0[67]([ ._/-])[0-9]{2}(?:\1[0-9]{2}){3}")  # Another number, with nothing but a space between.
 FRANCE_AND_MORE = frozenset({"33 ", "33.", "33-"})
+BLANKS = frozenset({"", " ", "\n", "\t", ";", ",", "|", '"'})
 NOT_SEPARATORS = frozenset("0123456789()]o")
 # Mobile numbers with rarer marks between the pairs, or the letter O for a zero.
 ODD_PAIRS = re.compile(r"[0o][67](?<![0-9a-z][0o][67])([ .:'|*,-]|, )[0-9o]{2}(?:\1[0-9o]{2}){3}(?!\1?[0-9a-z])")
+DATE_AFTER = re.compile(r"/[0-9]{4}")
+DECIMALS = re.compile(r"\.[0-9]{1,6}(?![0-9])")
 COORDINATES = re.compile(r"[0-9.]+\s{0,2}[,;/ ]\s{0,2}[-+]?[0-9]{1,3}\.[0-9]{3,}")
 
 
 def is_ean(digits: str) -> bool:
     """Whether the check digit is that of a product's number."""
     return (sum(map(int, digits[-1::-2])) + 3 * sum(map(int, digits[-2::-2]))) % 10 == 0
-
-
-def _line(text: str, start: int, width: int = 40) -> str:
-    """What stands before, on the same line."""
-    before = text[max(0, start - width) : start]
-    return before[before.rfind("\n") + 1 :]
 
 
 GROUPS_BEFORE = re.compile(r"(?<![0-9a-z])(?:[0-9a-z]{2}[0-9]{2}|[0-9]{1,3})[ ._/-]$")
@@ -114,19 +102,19 @@ def _judge_pairs(bare: str, start: int, end: int, separator: str) -> bool:
     mobile = digits[1] in "67"
     if not is_french(digits) or (separator != " " and bare[end : end + 1] == "_") or _part_of_more(bare, start, end, separator):
         return False
-    words = LETTERS.findall(_line(bare, start))
+    words = LETTERS.findall(line(bare, start))
     if not words:
         return mobile or not _is_list(digits)
     if NAMES.isdisjoint(words) and (mobile or not _is_list(digits)):
         return True
     if not LOTTERY.isdisjoint(words):
         return False
-    if mobile and separator != ".":
+    if mobile:
         if not _is_named_otherwise(bare, start):
             return True
-    elif not mobile and _is_list(digits) and ABOUT_PHONES.isdisjoint(words):
+    elif _is_list(digits) and ABOUT_PHONES.isdisjoint(words):
         return False
-    return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(words)
+    return not is_called_otherwise(bare, start) or not ABOUT_PHONES.isdisjoint(words)
 
 
 def _is_odd_mobile(written: str, shape: tuple[int, ...]) -> bool:
@@ -157,22 +145,26 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
         shape == (2, 2, 2, 2, 2) and digits[1] in "67" and len(separators - {" "}) == 1 and "\n\n" not in written
     ):
         return False
-    if shape == (5, 5) and (digits[1] not in "67" or digits[4] == digits[9] == "0") and not _about_phones(bare, start, end):
+    if shape == (5, 5) and (digits[1] not in "67" or digits[4] == digits[9] == "0") and not about_phones(bare, start, end):
         return False  # Two postal codes.
     if "\t" in separators and (shape != (2, 2, 2, 2, 2) or digits[1] not in "67"):
         return False  # Columns of a table.
     after = bare[end : end + 1]
-    if after == "_" and " " not in separators and not _about_phones(bare, start):
+    if after == "_" and " " not in separators and not about_phones(bare, start):
         return False
     if shape != (2, 2, 2, 2, 2) and after.isalpha():
         return False
     near = bare[max(0, start - 13) : start]
-    if shape != (2, 2, 2, 2, 2) and REFERENCE.search(near) and not (ANOTHER.search(near) or _about_phones(bare, start)):
+    if shape != (2, 2, 2, 2, 2) and REFERENCE.search(near) and not (ANOTHER.search(near) or about_phones(bare, start)):
         return False
     if separators and _part_of_more(bare, start, end, "".join(separators)):
         return False
-    before = LETTERS.findall(_line(bare, start))
-    if written == "0123456789" and ABOUT_PHONES.isdisjoint(before):
+    before = LETTERS.findall(line(bare, start))
+    if "/" in separators and DATE_AFTER.match(bare, end):
+        return False  # du 01/07/76-30/06/1977
+    if shape == (10,) and (DECIMALS.match(bare, end) or bare[start - 1 : start] in {"$", "€", "£"}):
+        return False
+    if written == "0123456789" and not about_phones(bare, start, end):
         return False
     if bare[start - 1 : start] == "#" and digits[1] not in "67":
         return not ABOUT_PHONES.isdisjoint(before)
@@ -182,7 +174,7 @@ def _judge_national(bare: str, found: re.Match[str]) -> bool:
         return False
     if shape == (2, 2, 2, 2, 2) and "." not in separators and digits[1] in "67" and not _is_named_otherwise(bare, start):
         return True
-    return NOT_A_PHONE.isdisjoint(_called(bare, start)) or not ABOUT_PHONES.isdisjoint(before)
+    return not is_called_otherwise(bare, start) or not ABOUT_PHONES.isdisjoint(before)
 
 
 def _is_list(digits: str) -> bool:
@@ -204,26 +196,14 @@ def _judge_odd(bare: str, found: re.Match[str]) -> bool:
         return False
     if found[1] in {" ", ".", "-"}:
         return "o" in found[0][1:]  # All others have been judged.
-    if "," in found[1] and not _about_phones(bare, *found.span()) and (" " in found[1] or found[0] != bare.strip()):
+    if "," in found[1] and not about_phones(bare, *found.span()) and (" " in found[1] or found[0] != bare.strip()):
         return False  # A list: of departments, for instance.
     return bare[found.start() - 1 : found.start()] != found[1]
 
 
-def _called(bare: str, start: int) -> list[str]:
-    """The last words before a number, with no other number between."""
-    near = OTHER_NUMBER.split(_line(bare, start, 24))[-1]
-    return LETTERS.findall(near)
-
-
-def _about_phones(bare: str, start: int, end: int | None = None) -> bool:
-    if not ABOUT_PHONES.isdisjoint(LETTERS.findall(_line(bare, start))):
-        return True
-    return end is not None and not ABOUT_PHONES.isdisjoint(LETTERS.findall(bare[end : end + 30].split("\n", 1)[0]))
-
-
 def _is_named_otherwise(bare: str, start: int) -> bool:
     """Whether the very word before the number says what it is: `référence : 06 12 34 56 78`."""
-    words = [word for word in _called(bare, start) if word not in SMALL_WORDS]
+    words = [word for word in called(bare, start) if word not in SMALL_WORDS]
     return bool(words) and words[-1] in NEVER_A_PHONE
 
 
@@ -245,7 +225,7 @@ def _foreign(bare: str, found: re.Match[str]) -> Hit | None:
     if trunk is not None:
         written = written[: trunk.start()] + " " * (trunk.end() - trunk.start()) + written[trunk.end() :]
     groups = [(group[0], group.end()) for group in GROUP.finditer(written)]
-    if bare.startswith("+ ", start) and len(groups) == 1 + written.count(".") < 3 and not _about_phones(bare, start):
+    if bare.startswith("+ ", start) and len(groups) == 1 + written.count(".") < 3 and not about_phones(bare, start):
         return None  # A sum.
     zeroes = bare[start : start + 3].lstrip("(").startswith("00")
     every = "".join([group for group, _ in groups])
@@ -290,9 +270,9 @@ def _is_invented(bare: str, found: re.Match[str], code: str, digits: str) -> boo
 
 def _is_padded(bare: str, start: int, code: str, digits: str) -> bool:
     """Whether 00 and digits without a gap are rather a reference padded with zeroes."""
-    if _about_phones(bare, start):
+    if about_phones(bare, start):
         return False
-    return code in {"1", "7"} or len(digits) < 10 or not NOT_A_PHONE.isdisjoint(_called(bare, start)) or is_ean("00" + digits)
+    return code in {"1", "7"} or len(digits) < 10 or is_called_otherwise(bare, start) or is_ean("00" + digits)
 
 
 def detect(bare: str) -> Iterator[Hit]:
@@ -317,10 +297,19 @@ def detect(bare: str) -> Iterator[Hit]:
     if "33" in bare:
         for found in WITHOUT_PLUS.finditer(bare):
             groups = tuple(map(len, GROUP.findall(found[0])))
-            about = _about_phones(bare, found.start())
+            about = about_phones(bare, found.start())
             alone = groups == (2, 1, 2, 2, 2, 2) and not _part_of_more(bare, found.start(), found.end(), " ")
+            alone = alone or (groups == (11,) and _is_alone(bare, found))
             if (alone or about) and is_french("0" + "".join(GROUP.findall(found[0]))[2:]):
                 yield Hit(PHONE, found.start(), found.end(), "+33")
+
+
+def _is_alone(bare: str, found: re.Match[str]) -> bool:
+    """33612345678 between blanks, which nothing calls otherwise: mobile numbers are exported so."""
+    start, end = found.span()
+    if found[0][2] not in "67" or bare[start - 1 : start] not in BLANKS or bare[end : end + 1] not in BLANKS:
+        return False
+    return not is_called_otherwise(bare, start)
 
 
 def normalise(written: str) -> str:

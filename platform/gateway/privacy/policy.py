@@ -18,7 +18,7 @@ from gateway.privacy.plain import plain
 Outcome = Literal["allow", "pseudonymise", "local", "refuse"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # From the freest to the strictest.
 
-DETECTORS_VERSION = 1  # Raise it when detectors change: kept verdicts are of one version.
+DETECTORS_VERSION = 2  # Raise it when detectors change: kept verdicts are of one version.
 DEFAULT_WEIGHTS: dict[str, float] = {
     findings.EMAIL: 0.8,
     findings.PHONE: 0.9,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gateway.privacy.findings import SECRET, Hit
 from gateway.privacy.identifiers import is_identifier
@@ -55,19 +56,41 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("age", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     ("heroku", r"HRKU-[A-Za-z0-9_\-]{30,64}"),
     ("discord", rf"[MNO][A-Za-z0-9]{{23,27}}\.{_W}{{6}}\.{_W}{{27,40}}"),
+    ("jwe", rf"eyJ{_W}{{8,2000}}\.{_W}{{0,2000}}\.{_W}{{8,200}}\.{_W}{{8,8000}}\.{_W}{{8,100}}"),
+    ("meta", r"EAA[A-Za-z0-9]{90,400}"),
+    ("mailchimp", r"[0-9a-f]{32}-us[0-9]{1,2}(?![0-9A-Za-z])"),
+    ("postman", r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
+    ("dropbox", rf"sl\.{_W}{{60,300}}"),
+    ("pulumi", r"pul-[0-9a-f]{40}"),
+    ("netlify", r"nfp_[A-Za-z0-9]{36}"),
+    ("render", r"rnd_[A-Za-z0-9]{24,40}"),
+    ("planetscale", rf"pscale_(?:tkn|pw|oauth)_{_W}{{32,64}}"),
+    ("langsmith", r"lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}"),
+    ("pinecone", rf"pcsk_{_W}{{40,80}}"),
+    ("tavily", r"tvly-[A-Za-z0-9\-]{20,60}"),
+    ("elevenlabs", r"sk_[0-9a-f]{48}(?![0-9A-Za-z])"),
+    ("contentful", rf"CFPAT-{_W}{{43}}"),
+    ("typeform", rf"tfp_{_W}{{40,60}}"),
+    ("rubygems", r"rubygems_[0-9a-f]{48}"),
+    ("nuget", r"oy2[A-Za-z0-9]{43}(?![A-Za-z0-9])"),
+    ("jfrog", r"AKCp[A-Za-z0-9]{60,80}"),
+    ("sonar", r"sq[upa]_[0-9a-f]{40}"),
+    ("onepassword", rf"ops_eyJ{_W}{{100,2000}}"),
+    ("bitbucket", r"ATBB[A-Za-z0-9]{20,32}(?![A-Za-z0-9])"),
     ("cloison", r"(?:clo|cloison)_[A-Za-z0-9_\-]{24,100}"),
 )
 KEY = re.compile("|".join(f"(?P<{name}>{shape})" for name, shape in SHAPES))
 # The first two letters of each shape: what most strings fail, before forty shapes are tried.
 BEGINNINGS = frozenset(
     "AK AS AB AC gh gi gl sk rk pk wh xo xa AI ya GO SG SK ke np py hf ap ey gs r8 pp cs nv tg fw do sh da hv se nt pa xk dc SC"
-    " li NR sn sb dp sq EA LT fi ph AT AG HR cl".split()
+    " li NR sn sb dp sq EA LT fi ph AT AG HR cl PM sl pu nf rn ps ls pc tv CF tf ru oy op".split()
 )
-NAMELESS = re.compile(r"[A-Za-z0-9]{14}\.atlasv1|[MNO][A-Za-z0-9]{23,27}\.")
-PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]: ")
-PRIVATE_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: [0-9a-f]{40,64}")
+NAMELESS = re.compile(r"[0-9a-f]{32}-us|[A-Za-z0-9]{14}\.atlasv1|[MNO][A-Za-z0-9]{23,27}\.")
+PRIVATE_KEY = re.compile(r"----(?:-| )BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?(?:-| )----|PuTTY-User-Key-File-[0-9]: ")
+PRIVATE_END = re.compile(r"----(?:-| )END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?(?:-| )----|Private-MAC: [0-9a-f]{40,64}")
 LONGEST_KEY = 16_000  # A PEM of 8,192 bits has 6,400 characters.
 URL_PASSWORD = re.compile(r"://([^\s:/@?#\[\]\"'<>]{0,100}):([^\s/@\"'<>]{1,200})@(?=[\w\[])")
+URL_TOKEN = re.compile(r"://([A-Za-z0-9_-]{20,200})@(?=[a-z0-9])")  # A token where a name would be.
 URL_QUERY = re.compile(
     r"[?&;](?:api_?key|apikey|key|token|access_?token|refresh_?token|auth|auth_?token|secret|client_secret|password"
     r"|passwd|pwd|sig|signature"
@@ -78,6 +101,10 @@ HEADER = re.compile(
     r"\b(?:Bearer|Basic|Token)\s{1,3}([A-Za-z0-9._~+/\-]{16,4000}={0,2})(?![A-Za-z0-9])|(?<=X-API-Key: )(\S{12,400})",
     re.IGNORECASE,
 )
+# Not of a key's letters alone.
+REFRESH = re.compile(r"(?<![A-Za-z0-9/:.])1//0[A-Za-z0-9_-]{30,200}")
+BRAINTREE = re.compile(r"access_token\$(?:production|sandbox)\$[0-9a-z]{16}\$[0-9a-f]{32}")
+COOKIE = re.compile(r"(?:session|sess|sid|auth|token|csrf|jwt|remember)[\w.-]{0,24}=([A-Za-z0-9%._~+/-]{16,2000})", re.IGNORECASE)
 TELEGRAM = re.compile(r"(?<![0-9A-Za-z])[0-9]{8,10}:A[A-Za-z0-9_\-]{34}(?![A-Za-z0-9_\-])")
 SLACK_HOOK = re.compile(
     r"hooks\.slack\.com/(?:services|workflows)/T[A-Z0-9]{6,12}/[A-Z0-9]{6,14}/[A-Za-z0-9]{16,40}"
@@ -131,6 +158,7 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
         for found in PAIR.finditer(text):
             if _is_drawn(found[1]):
                 yield Hit(SECRET, found.start(1), found.end(1), "assigned")
+    yield from _signed_in(text, bare)
     if ":A" in text:
         for found in TELEGRAM.finditer(text):
             yield Hit(SECRET, found.start(), found.end(), "telegram")
@@ -145,6 +173,19 @@ def detect(text: str, bare: str) -> Iterator[Hit]:
                 continue
             if _is_drawn(found[1]):
                 yield Hit(SECRET, found.start(1), found.end(1), "assigned")
+
+
+def _signed_in(text: str, bare: str) -> Iterator[Hit]:
+    if "1//0" in text:
+        for found in REFRESH.finditer(text):
+            yield Hit(SECRET, found.start(), found.end(), "google")
+    if "access_token$" in text:
+        for found in BRAINTREE.finditer(text):
+            yield Hit(SECRET, found.start(), found.end(), "braintree")
+    if "cookie:" in bare:
+        for found in COOKIE.finditer(text):
+            if _is_drawn(found[1]):
+                yield Hit(SECRET, found.start(1), found.end(1), "cookie")
 
 
 def _private_keys(text: str) -> Iterator[Hit]:
@@ -185,7 +226,7 @@ def _is_key(value: str, name: str) -> bool:
     if name in {"openai", "stripe", "slack", "mistral", "gitlab", "cloison", "pypi", "vault", "docker"}:
         body = value.split("-", 1)[-1] if "-" in value else value
         return (
-            any(letter.isdigit() for letter in body)
+            (any(letter.isdigit() for letter in body) or _is_mixed(body))
             and any(letter.isalpha() for letter in body)
             and _random(body, 2.6)
             and not _is_slug(body)
@@ -193,9 +234,16 @@ def _is_key(value: str, name: str) -> bool:
     return len(set(value)) > 7
 
 
+def _is_mixed(value: str) -> bool:
+    """More changes of case than words joined have; of keys of twenty letters, one in thirty has no digit."""
+    return sum(one.islower() != other.islower() for one, other in pairwise(value)) >= 0.4 * len(value)
+
+
 def _is_slug(value: str) -> bool:
     """Words joined by dashes, as in an address of a page."""
     parts = re.split(r"[-_]", value)
+    if sum(part.isalpha() for part in parts) < 2:
+        return False
     return len(parts) >= 4 and max(map(len, parts)) < 14 and all(part.islower() or part.isdigit() or not part for part in parts)
 
 
@@ -217,6 +265,9 @@ def _addresses(text: str) -> Iterator[Hit]:
     for found in URL_PASSWORD.finditer(text):
         if not PLACEHOLDER.search(found[2]) and not STAND_IN.fullmatch(found[2]):
             yield Hit(SECRET, found.start(2), found.end(2), "password in an address")
+    for found in URL_TOKEN.finditer(text) if "@" in text else ():
+        if _is_drawn(found[1]):
+            yield Hit(SECRET, found.start(1), found.end(1), "token in an address")
     for found in URL_QUERY.finditer(text):
         if any(letter.isdigit() for letter in found[1]) and _random(found[1], 2.5):
             yield Hit(SECRET, found.start(1), found.end(1), "token in an address")
