@@ -3,7 +3,7 @@ FROM python:3.11-slim-bookworm AS build
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /app
 COPY requirements.txt .
-RUN uv venv /venv && uv pip install --python /venv/bin/python --require-hashes -r requirements.txt
+RUN uv venv /venv && uv pip install --compile-bytecode --python /venv/bin/python --require-hashes -r requirements.txt
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --create-home --home-dir /var/lib/cloison cloison
@@ -17,6 +17,8 @@ COPY documents documents
 COPY templates templates
 COPY static static
 COPY locale locale
+# The container's user may not write beside the code: what is not compiled here would be compiled at every start.
+RUN /venv/bin/python -m compileall -q platform tenants assistants documents
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app:/app/platform PYTHONUNBUFFERED=1 CLOISON_DATA_DIR=/var/lib/cloison/data CLOISON_BIND=0.0.0.0
 RUN SECRET_KEY=build CLOISON_GUARD_KEY=00 python manage.py collectstatic --noinput
 USER cloison
