@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,9 @@ LONG = ("appliance/test_up.py", "tenants/test_lifecycle.py", "browser/", "conver
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.fixturenames.append("connections_given_back")
     items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if f"tests/{name}" in item.nodeid), len(LONG)))
     for name in ("faults", "soak"):
         if not config.getoption(f"--{name}"):
@@ -71,6 +75,17 @@ def houses(owner: psycopg.Connection, django_db_blocker: object) -> Iterator[dic
     rows = owner.execute("SELECT name, schema_name FROM public.tenants_tenant").fetchall()
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         yield {str(name).lower(): House(str(name), str(schema)) for name, schema in rows}
+
+
+@pytest.fixture
+async def connections_given_back() -> AsyncIterator[None]:
+    """Of every asynchronous test: each has a loop of its own, whose connections end with it."""
+    yield
+    from core import streams
+    from gateway.clients import session
+
+    await streams.close()
+    await session.close()
 
 
 @pytest.fixture(autouse=True)
