@@ -24,7 +24,7 @@ from assistants.conversations.web.showing import Window, choice_of, composer, wi
 from assistants.conversations.web.sidebar import recent
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
-from gateway import reasons
+from gateway import picking, reasons
 
 PAGE = 50  # messages on one page
 LONGEST_DRAFT = 2_000
@@ -129,6 +129,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "draft": request.GET.get("draft", "")[:LONGEST_DRAFT] or (kept.text if kept else ""),
         "error_texts": ERROR_TEXTS,
         "reason_texts": reasons.every_text(),
+        "unavailable_texts": picking.REASONS,
         **more,
     }
     return render(request, "conversations/chat.html", context)
