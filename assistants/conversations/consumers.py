@@ -205,7 +205,7 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Store a turn, say so and follow its runs."""
         key = frame.get("key")
         if not (key is None or isinstance(key, str)):
-            raise BadFrame("key is a text.")
+            raise BadFrame(_("key is a text."))
         assert self.user
         started = await in_thread(service, owner=self.user, key=key, **asked)
         self._put({"type": "message.accepted", "key": key, "title": started.conversation.title, **started.as_json()})
@@ -218,7 +218,7 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _follow(self, frame: dict[str, Any]) -> None:
         after = frame.get("after", 0)
         if not isinstance(after, int) or after < 0:
-            raise BadFrame("after is the number of the last event that was received.")
+            raise BadFrame(_("after is the number of the last event that was received."))
         await self._attach(_uuid(frame.get("run"), "run"), after)
 
     async def _attach(self, run: uuid.UUID, after: int) -> None:
@@ -226,7 +226,7 @@ class PageConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self.user is None:  # Ended meanwhile.
             return
         if len(self.followers) >= MOST_FOLLOWED:
-            raise BadFrame(f"One socket follows {MOST_FOLLOWED} runs at most.")
+            raise BadFrame(_("One socket follows %(most)d runs at most.") % {"most": MOST_FOLLOWED})
         self._remember(run, await following.follow(user=self.user, schema=self.schema, run=run, after=after, push=self._push))
 
     def _remember(self, run: uuid.UUID, follower: Follower | None) -> None:
@@ -281,9 +281,9 @@ def _parse(text: str | None) -> dict[str, Any]:
     try:
         frame = json.loads(text or "")
     except ValueError:
-        raise BadFrame("A frame is one JSON object.") from None
+        raise BadFrame(_("A frame is one JSON object.")) from None
     if not isinstance(frame, dict) or frame.get("type") not in PageConsumer._handlers:
-        raise BadFrame(f"A frame's type is one of {', '.join(PageConsumer._handlers)}.")
+        raise BadFrame(_("A frame's type is one of %(types)s.") % {"types": ", ".join(PageConsumer._handlers)})
     return frame
 
 
@@ -291,12 +291,12 @@ def _uuid(value: Any, name: str) -> uuid.UUID:
     try:
         return uuid.UUID(str(value))
     except ValueError:
-        raise BadFrame(f"{name} is not an id.") from None
+        raise BadFrame(_("%(name)s is not an id.") % {"name": name}) from None
 
 
 def _content(frame: dict[str, Any]) -> str:
     if not isinstance(frame.get("content"), str):
-        raise BadFrame(f"{frame['type']} needs a text as content.")
+        raise BadFrame(_("%(type)s needs a text as content.") % {"type": frame["type"]})
     return str(frame["content"])
 
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -31,7 +32,7 @@ async def follow(*, user: User, schema: str, run: uuid.UUID, after: int, push: P
     """Push the run's events after number `after`; None where it is over and everything was pushed. Raises `NotFound`."""
     row = await in_thread(visible_run, user, run)
     if row.is_final:
-        for event in await finished_events(schema, row, after):
+        for event in await finished_events(schema, row, after, get_language()):
             push(event)
         return None
     return await host.reader.follow(stream_key(schema, run), after, push)
@@ -42,11 +43,14 @@ async def follow_own(schema: str, run: uuid.UUID, push: Push) -> Follower:
     return await host.reader.follow(stream_key(schema, run), 0, push)
 
 
-async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> AsyncGenerator[bytes, None]:
-    """The run's events after `after`, ended by the final one. Raises `NotFound` before the first."""
+async def stream(*, user: User, schema: str, run: uuid.UUID, after: int, language: str | None) -> AsyncGenerator[bytes, None]:
+    """The run's events after `after`, ended by the final one. Raises `NotFound` before the first.
+
+    `language` is the request's, which is over when the events are sent.
+    """
     row = await in_thread(visible_run, user, run)
     if row.is_final:
-        for event in await finished_events(schema, row, after):
+        for event in await finished_events(schema, row, after, language):
             yield event
         return
     async with aclosing(events.events_of(host.reader, stream_key(schema, run), after)) as found:
@@ -54,13 +58,13 @@ async def stream(*, user: User, schema: str, run: uuid.UUID, after: int) -> Asyn
             yield event
 
 
-async def stream_all(*, user: User, schema: str, runs: Sequence[uuid.UUID]) -> AsyncGenerator[bytes, None]:
-    """The events of runs that were begun together, as they come; ended when all have ended."""
+async def stream_all(*, user: User, schema: str, runs: Sequence[uuid.UUID], language: str | None) -> AsyncGenerator[bytes, None]:
+    """As `stream`, the events of runs that were begun together, as they come; ended when all have ended."""
     queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def pump(run: uuid.UUID) -> None:
         try:
-            async with aclosing(stream(user=user, schema=schema, run=run, after=0)) as found:
+            async with aclosing(stream(user=user, schema=schema, run=run, after=0, language=language)) as found:
                 async for event in found:
                     queue.put_nowait(event)
         finally:

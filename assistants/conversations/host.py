@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError
+from django.utils import translation
 from redis.exceptions import RedisError
 
 from assistants.conversations import recovery, services, wakeups
@@ -29,11 +30,12 @@ from assistants.conversations.answers import (
     numbered,
 )
 from assistants.conversations.events import EventWriter, Reader, RunLog, stream_key
+from assistants.conversations.failures import text_of
 from assistants.conversations.models import Run
 from assistants.conversations.privacy import PrivacyKeeper
 from assistants.conversations.services import ClaimedRun
 from assistants.conversations.titles import TitleService
-from core import streams
+from core import languages, streams
 from core.errors import AppError
 from documents.rag import RAGService
 from gateway.clients import session as providers
@@ -118,11 +120,14 @@ class RunHost:
         await providers.close()
 
     def wake(self, here: Context, run: Run) -> None:
-        """A run was committed in this thread: claim it with the connection that is at hand, unless the loop is gone."""
+        """A run was committed in this thread: claim it with the connection that is at hand, unless the loop is gone.
+
+        What goes wrong with it is told in the language of the request that asked for it.
+        """
         if self._loop and not self._loop.is_closed():
             claimed = self._claim(run.pk, run)
             if claimed:
-                self._loop.call_soon_threadsafe(self._spawn, self._run(here, claimed))
+                self._loop.call_soon_threadsafe(self._spawn, self._run(here, claimed, translation.get_language()))
 
     def stop_run(self, run: str) -> None:
         """Stop a run if it is ours. Others' hosts hear the same request."""
@@ -150,10 +155,10 @@ class RunHost:
         with context.use(here):
             claimed = await in_thread(self._claim, run_id)
         if claimed:
-            await self._run(here, claimed)
+            await self._run(here, claimed, languages.of(claimed.run.owner))
 
-    async def _run(self, here: Context, claimed: ClaimedRun) -> None:
-        with context.use(here):
+    async def _run(self, here: Context, claimed: ClaimedRun, language: str | None) -> None:
+        with context.use(here), translation.override(language):
             run = claimed.run
             progress = Progress(run, RunLog(stream_key(here.schema, run.public_id), run.public_id))
             self._running[str(run.public_id)] = progress
@@ -222,7 +227,7 @@ class RunHost:
             return Run.Status.FAILED, {"code": error.code, "retryable": retryable, "detail": str(error.detail)}
         except Exception:  # noqa: BLE001 (the run's edge: a bug ends this run with a final event, and is logged whole)
             logger.exception("run failed", extra={"run": str(progress.run.public_id)})
-            return Run.Status.FAILED, {"code": "internal", "retryable": True}
+            return Run.Status.FAILED, {"code": "internal", "retryable": True, "detail": text_of("internal")}
         return Run.Status.COMPLETED, {"grounded": progress.answered.grounded}
 
     async def _finish(self, progress: Progress, status: str, fields: dict[str, Any]) -> None:

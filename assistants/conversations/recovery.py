@@ -8,13 +8,15 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.utils import translation
 from redis.exceptions import ResponseError
 
 from assistants.conversations import events, services
 from assistants.conversations.answers import cited_passages
 from assistants.conversations.events import EventWriter, RunLog, encode, stream_key
+from assistants.conversations.failures import text_of
 from assistants.conversations.models import Run
-from core import streams
+from core import languages, streams
 from gateway import metering, tokens
 from isolation import context, in_thread
 from isolation.context import Context
@@ -83,10 +85,11 @@ async def _pay(run: Run, routing: Mapping[str, Any], found: Sequence[Mapping[str
     )
 
 
-async def finished_events(schema: str, run: Run, after: int = 0) -> list[bytes]:
+async def finished_events(schema: str, run: Run, after: int, language: str | None) -> list[bytes]:
     """The events of a run that is over, after number `after`, with the final one in any case.
 
-    As they were while Redis has them; what it lost of them is one delta with the rest of the text, and the final event.
+    As they were while Redis has them; what it lost of them is one delta with the rest of the text, and the final event,
+    whose words are in `language`.
     """
     found = _whole(await events.stored(stream_key(schema, run.public_id)))
     if found and _number(found[0]) != 1:
@@ -94,7 +97,8 @@ async def finished_events(schema: str, run: Run, after: int = 0) -> list[bytes]:
     if not found or not events.is_final(found[-1]):
         final: dict[str, object] = {"message": str(run.answer.public_id)}
         if run.status == Run.Status.FAILED:
-            final |= {"code": run.error_code or "internal", "retryable": True}
+            with translation.override(language):
+                final |= {"code": run.error_code or "internal", "retryable": True, "detail": text_of(run.error_code)}
         if run.status == Run.Status.COMPLETED:
             final["grounded"] = run.answer.grounded
         last = _number(found[-1]) if found else 0
@@ -128,7 +132,7 @@ async def tell_the_end(run_id: int, after: int) -> None:
     schema = context.current().schema
     key = stream_key(schema, run.public_id)
     last = streams.number_of((await streams.last_id(key)).encode())
-    for event in await finished_events(schema, run, max(last, after)):
+    for event in await finished_events(schema, run, max(last, after), languages.of(run.owner)):
         try:
             await streams.command("XADD", key, f"{_number(event)}-0", "e", event)
         except ResponseError as error:

@@ -277,7 +277,7 @@ def ended_runs(public_ids: list[uuid.UUID]) -> list[Run]:
 
 
 def ended_run(run_id: int) -> Run | None:
-    return Run.objects.select_related("answer").filter(pk=run_id, finished_at__isnull=False).first()
+    return Run.objects.select_related("answer", "owner").filter(pk=run_id, finished_at__isnull=False).first()
 
 
 def stop_queued_run(*, run: Run) -> bool:

@@ -8,9 +8,38 @@ from collections.abc import AsyncIterator
 from typing import IO
 
 from django.http import HttpRequest
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 PIECE = 256 * 1024  # bytes
 ONE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
+ANY_FILE = "application/octet-stream"
+
+# How a route that answers `Range` stands in the OpenAPI document.
+answers = extend_schema(
+    parameters=[
+        OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="one part: `bytes=0-499`, `bytes=500-`, `bytes=-9`"),
+        OpenApiParameter("If-Range", str, OpenApiParameter.HEADER, description="an `ETag`: the whole where the file is another"),
+        OpenApiParameter("Accept-Ranges", str, OpenApiParameter.HEADER, required=True, enum=["bytes"], response=[200, 206, 416]),
+        OpenApiParameter("ETag", str, OpenApiParameter.HEADER, required=True, response=[200, 206, 416]),
+        OpenApiParameter("Content-Length", int, OpenApiParameter.HEADER, required=True, response=[200, 206]),
+        OpenApiParameter(
+            "Content-Range",
+            str,
+            OpenApiParameter.HEADER,
+            required=True,
+            description="`bytes 0-499/1234`; of 416 the length alone, `bytes */1234`",
+            response=[206, 416],
+        ),
+    ],
+    responses={
+        (200, ANY_FILE): OpenApiResponse(OpenApiTypes.BINARY, description="the whole file"),
+        (206, ANY_FILE): OpenApiResponse(OpenApiTypes.BINARY, description="the part asked for"),
+        (416, "application/problem+json"): OpenApiResponse(
+            OpenApiTypes.OBJECT, description="`range_not_satisfiable`: the file is shorter"
+        ),
+    },
+)
 
 
 class NotSatisfiable(Exception):

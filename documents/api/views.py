@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from core.api import CursorPages, JSONRenderer
 from documents import pages, services
-from documents.api import files
+from documents.api import files, ranges
 from documents.api.grants import Granting
 from documents.api.serializers import (
     ChunkOut,
@@ -157,7 +157,7 @@ class DocumentViewSet(Granting, mixins.ListModelMixin, mixins.RetrieveModelMixin
         document = services.retry_document(user=person(request), document=self.get_object())
         return Response(self.get_serializer(document).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @ranges.answers
     @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, AnyRenderer])
     def file(self, request: Request, id: uuid.UUID) -> HttpResponseBase:  # noqa: A002 (the route's name)
         return files.original(request._request, self.get_object())

@@ -19,3 +19,8 @@ def choose(*, chosen: str | None, user: Any, accepted: str, site: Any) -> str:
         if code in CODES:
             return code
     return (site and site.language) or settings.LANGUAGE_CODE
+
+
+def of(user: Any) -> str:
+    """Somebody's own, where no request of theirs is at hand."""
+    return choose(chosen=None, user=user, accepted="", site=None)

@@ -19,6 +19,9 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from gateway import discovery, health, prices, snapshots
 from gateway.errors import NoPermittedModel, ProviderError, ProviderUnavailable
 from gateway.types import Locality, ModelInfo, Provider, Wire
@@ -203,8 +206,8 @@ async def load() -> tuple[ModelInfo, ...]:
     models = tuple(model for model in available() if not model.id.endswith("/default"))
     if not models:
         if any(p.name == "ollama" for p in configured):
-            raise NoPermittedModel("The local model does not answer, and no other is configured.")
-        raise failures[0] if failures else NoPermittedModel("The provider lists no model that can chat.")
+            raise NoPermittedModel(_("The local model does not answer, and no other is configured."))
+        raise failures[0] if failures else NoPermittedModel(_("The provider lists no model that can chat."))
     return models
 
 
@@ -213,7 +216,7 @@ def provider_of(model: ModelInfo) -> Provider:
     for provider in providers():
         if provider.name == model.provider:
             return provider
-    raise NoPermittedModel("This model is no longer configured.")
+    raise NoPermittedModel(_("This model is no longer configured."))
 
 
 def forget() -> None:
@@ -230,7 +233,9 @@ async def _ask(provider: Provider) -> ProviderUnavailable | None:
     try:
         names = await discovery.listed(provider)
     except ProviderError as error:
-        failure = ProviderUnavailable(f"The list of models of {provider.name} cannot be read: {error}")
+        failure = ProviderUnavailable(
+            format_lazy(_("The list of models of {provider} cannot be read: {why}"), provider=provider.name, why=error.detail)
+        )
         _listed[place] = _Listed(time.monotonic() + REMEMBER_FAILURE, error=failure)
         return failure
     _listed[place] = _Listed(time.monotonic() + REMEMBER, usable(provider, names))

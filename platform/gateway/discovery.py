@@ -8,6 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from core import outgoing
 from gateway.errors import ProviderInvalid, ProviderRejected, ProviderUnavailable
 from gateway.types import Provider
@@ -46,7 +49,10 @@ async def local_servers(*, ollama: int = 11434, llamacpp: int = 8080) -> tuple[L
 
 
 async def listed(provider: Provider) -> tuple[str, ...]:
-    """The names of a provider's models, in its own order. Raises `ProviderError`, and says nothing of the key."""
+    """The names of a provider's models, in its own order. Raises `ProviderError`, and says nothing of the key.
+
+    Its errors are remembered (`gateway.catalogue`), and put into words for whoever meets them: their details are lazy.
+    """
     base, headers, rows_of, name_of = provider.base, {"Accept": "application/json"}, "data", "id"
     match provider.wire:
         case "ollama":
@@ -61,16 +67,20 @@ async def listed(provider: Provider) -> tuple[str, ...]:
     try:
         answer = await outgoing.fetch(url, headers=headers, allow_private=provider.local_network, most=MOST_LISTED)
         if answer.status in {401, 403}:
-            raise ProviderRejected("The model's provider refused our key.")
+            raise ProviderRejected(_("The model's provider refused our key."))
         if answer.status != 200:
-            raise ProviderUnavailable(f"The provider's list of models answers with status {answer.status}.")
+            raise ProviderUnavailable(
+                format_lazy(_("The provider's list of models answers with status {status}."), status=answer.status)
+            )
         names = tuple(str(row[name_of]) for row in json.loads(answer.body)[rows_of])
     except outgoing.Unreachable as error:
-        raise ProviderUnavailable(f"Nobody answers at the model's address ({type(error.__cause__).__name__}).") from error
+        raise ProviderUnavailable(
+            format_lazy(_("Nobody answers at the model's address ({why})."), why=type(error.__cause__).__name__)
+        ) from error
     except outgoing.AddressNotAllowed as error:
-        raise ProviderRejected(str(error.detail), reason=error.code) from error
+        raise ProviderRejected(error.detail, reason=error.code) from error
     except (ValueError, KeyError, TypeError, RecursionError, outgoing.BodyTooLarge) as error:
-        raise ProviderInvalid("The provider's list of models cannot be read.") from error
+        raise ProviderInvalid(_("The provider's list of models cannot be read.")) from error
     return names[:MOST_MODELS]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from accounts.models import User
 from core.ids import uuid7
 from gateway import access, budgets, catalogue
 from gateway.budgets import Call
+from gateway.catalogue import Health
 from gateway.types import ModelInfo
 
 # By the price of a million tokens of answers, up to which a class goes, in whatever currency.
@@ -40,16 +42,25 @@ class Choice:
     why: str
 
     @property
+    def always(self) -> str:
+        """What is to be said of it beside its name, whatever the moment."""
+        return f"{PLACES[self.model.locality]}, {PRICES[self.price]}"
+
+    @property
     def note(self) -> str:
         """All that is to be said of it beside its name."""
-        parts = [PLACES[self.model.locality], PRICES[self.price], *([REASONS[self.why]] if self.why else [])]
-        return ", ".join(map(str, parts))
+        return f"{self.always}, {REASONS[self.why]}" if self.why else self.always
 
 
 def choices(user: User) -> tuple[Choice, ...]:
-    """The models of the person in whose context this runs. One query, and those of `budgets.used_up`."""
+    """The models of the person in whose context this runs. One query, and those of `unavailable`."""
     models = access.usable(catalogue.available())
-    healths = catalogue.healths(models)
+    whys = unavailable(user, models, catalogue.healths(models))
+    return tuple(Choice(model, price_class(model), whys[model.id]) for model in models)
+
+
+def unavailable(user: User, models: Sequence[ModelInfo], healths: Mapping[str, Health]) -> dict[str, str]:
+    """By id, why the person cannot choose a model now: one of `REASONS`, or "". The queries are those of `budgets.used_up`."""
     spent = budgets.used_up(Call(id=uuid7(), user=user.pk, groups=tuple(user.group_keys)))
 
     def why(model: ModelInfo) -> str:
@@ -57,7 +68,7 @@ def choices(user: User) -> tuple[Choice, ...]:
             return "down"
         return "budget" if "tokens" in spent or ("money" in spent and price_class(model) != "free") else ""
 
-    return tuple(Choice(model, price_class(model), why(model)) for model in models)
+    return {model.id: why(model) for model in models}
 
 
 def price_class(model: ModelInfo) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from django.utils.translation import gettext_lazy as _
+
 from gateway import tokens
 from gateway.errors import ContextTooLong
 from gateway.types import AttachedFile, ChatMessage, Passage
@@ -78,7 +80,7 @@ def build(
     system = "\n\n".join(part for part in (RULES, with_files, instructions.strip(), said) if part)
     budget -= _cost(system) + _cost(asked.content) + _cost(NO_SOURCES) + _weight(asked)
     if budget < 0:
-        raise ContextTooLong("The question alone is longer than this model can read.")
+        raise ContextTooLong(_("The question alone is longer than this model can read."))
     # Passages come best first. They may take everything: without its sources an answer is worth nothing.
     sources, spent = _sources(passages, budget // 2 if asked.files else budget)
     budget -= spent

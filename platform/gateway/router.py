@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from gateway import catalogue, embedding, health, hedging, selection
 from gateway.access import GrantedModels, ModelAccess
@@ -139,7 +140,7 @@ class LLMRouter:
         """
         if model == BUILTIN:
             if not await self.access.usable((BUILTIN_MODEL,)):
-                raise NoPermittedModel("This model is kept for others.")
+                raise NoPermittedModel(_("This model is kept for others."))
             _check_builtin(needs)
             return Decision(BUILTIN_MODEL, "local", ("builtin_named",))
         last = BUILTIN_MODEL if await self._builtin_last(policy, localities, needs) else None
@@ -161,7 +162,7 @@ class LLMRouter:
         configured = await self.source.load()
         models = await self.access.usable(configured)
         if not models and not model:
-            raise NoPermittedModel("No model here may be used by this person.")
+            raise NoPermittedModel(_("No model here may be used by this person."))
         if models == (BUILTIN_MODEL,) and not model:
             _check_builtin(needs)
             return Decision(BUILTIN_MODEL, "local", ("builtin_only",))
@@ -171,7 +172,7 @@ class LLMRouter:
         if model:
             named = [known for known in models if model in {known.id, known.name}]
             if not named:
-                raise NoPermittedModel(f"There is no model {model[:80]!r} here.")
+                raise NoPermittedModel(_("There is no model “%(model)s” here.") % {"model": model[:80]})
             kept = await sieve.keep(named[:1])
             reasons: tuple[str, ...] = ("named",)
         elif chain.choose == "pinned" and not chain.models:
@@ -205,14 +206,18 @@ class LLMRouter:
                     return (known,), "default_model"
             named = [known for known in configured if default in {known.id, known.name}]
             if not named:
-                raise NoPermittedModel(f"CLOISON_MODEL names {default[:80]!r}, which no configured provider has.")
+                raise NoPermittedModel(
+                    _("CLOISON_MODEL names “%(model)s”, which no configured provider has.") % {"model": default[:80]}
+                )
             if any(known.locality == "local" for known in named):
                 kept = tuple(known for known in kept if known.locality == "local")
                 if not kept:
-                    raise NoPermittedModel("The local model is kept for others; the question was not sent to the cloud instead.")
+                    raise NoPermittedModel(
+                        _("The local model is kept for others; the question was not sent to the cloud instead.")
+                    )
         first = self.source.providers()[0]
         if first.locality == "local" and kept[0].locality == "cloud" and kept[0].provider != first.name:
-            raise NoPermittedModel("The local model does not answer; the question was not sent to the cloud instead.")
+            raise NoPermittedModel(_("The local model does not answer; the question was not sent to the cloud instead."))
         return tuple(kept[:1]), "only_model" if len(models) == 1 else "first_model"
 
     async def _builtin_last(self, policy: RoutingPolicy | None, localities: frozenset[Locality] | None, needs: Needs) -> bool:
@@ -246,7 +251,7 @@ class LLMRouter:
                 await asyncio.sleep(course.pause)
             key = self._circuit(model)
             if key and not await self.health.enter(key):
-                course.failed(model, ProviderUnavailable("The model's provider has failed too often; it rests for a while."))
+                course.failed(model, ProviderUnavailable(_("The model's provider has failed too often; it rests for a while.")))
                 continue
             if course.origin is not None and course.origin != model:
                 yield course.rerouted(model)
@@ -298,7 +303,7 @@ class LLMRouter:
                 async with asyncio.timeout_at(course.until):
                     event = await anext(stream, None)
             except TimeoutError:
-                raise ProviderTimeout("No model answered in time.") from None
+                raise ProviderTimeout(_("No model answered in time.")) from None
             if key:
                 self.health.observe(model.id, now() - began)
             while event is not None:

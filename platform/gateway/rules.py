@@ -38,30 +38,36 @@ class Rules:
 def routing_from_json(data: object) -> RoutingPolicy | None:
     """None for an empty object. Raises `InvalidRoutingPolicy`, whose `field` says where."""
     if not isinstance(data, Mapping):
-        raise InvalidRoutingPolicy("A routing policy is an object.", field="")
+        raise InvalidRoutingPolicy(_("A routing policy is an object."), field="")
     if not data:
         return None
     default = asdict(RoutingPolicy())
     for name in data:
         if name not in default:
-            raise InvalidRoutingPolicy(f"Unknown member: {str(name)[:60]}", field=str(name)[:60])
+            raise InvalidRoutingPolicy(_("Unknown member: %(name)s") % {"name": str(name)[:60]}, field=str(name)[:60])
     given: dict[str, Any] = {**default, **data}
     if given["choose"] not in get_args(Choice):
-        raise InvalidRoutingPolicy(f"A way of choosing is one of {', '.join(get_args(Choice))}.", field="choose")
+        raise InvalidRoutingPolicy(
+            _("A way of choosing is one of %(ways)s.") % {"ways": ", ".join(get_args(Choice))}, field="choose"
+        )
     for name in ("models", "fallbacks"):
         ids = given[name]
         if not isinstance(ids, list | tuple) or len(ids) > MOST_MODELS or not all(_is_id(each) for each in ids):
-            raise InvalidRoutingPolicy(f"A list of at most {MOST_MODELS} ids of models is wanted.", field=name)
+            raise InvalidRoutingPolicy(
+                _("A list of at most %(most)d ids of models is wanted.") % {"most": MOST_MODELS}, field=name
+            )
         given[name] = tuple(ids)
     for name in ("continues", "builtin"):
         if not isinstance(given[name], bool):
-            raise InvalidRoutingPolicy("true or false is wanted.", field=name)
+            raise InvalidRoutingPolicy(_("true or false is wanted."), field=name)
     threshold = given["threshold"]
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-        raise InvalidRoutingPolicy("A number from 0 to 1 is wanted.", field="threshold")
+        raise InvalidRoutingPolicy(_("A number from 0 to 1 is wanted."), field="threshold")
     hedge = given["hedge_after"]
     if isinstance(hedge, bool) or not isinstance(hedge, int | float) or not (hedge == 0 or 0.1 <= hedge <= LONGEST_HEDGE):
-        raise InvalidRoutingPolicy(f"0, or seconds from 0.1 to {LONGEST_HEDGE}, are wanted.", field="hedge_after")
+        raise InvalidRoutingPolicy(
+            _("0, or seconds from 0.1 to %(most)d, are wanted.") % {"most": LONGEST_HEDGE}, field="hedge_after"
+        )
     return RoutingPolicy(**given)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from django.utils.translation import gettext_lazy as _
+
 from core.errors import AppError
 from gateway import difficulty
 from gateway.difficulty import Difficulty
@@ -29,9 +31,9 @@ class Sieve:
         """Those of `models` that may answer, in the same order. With `note`, raises what excludes the last of them."""
         kept = tuple(models)
         steps: tuple[tuple[str, Callable[[ModelInfo], bool], AppError], ...] = (
-            ("filtered_privacy", self._private, NoPermittedModel("No permitted model may see this question.")),
+            ("filtered_privacy", self._private, NoPermittedModel(_("No permitted model may see this question."))),
             ("filtered_ability", self._able, unable(self._needs)),
-            ("filtered_window", self._fits, ContextTooLong("The conversation is too long for the models here.")),
+            ("filtered_window", self._fits, ContextTooLong(_("The conversation is too long for the models here."))),
         )
         for code, test, error in steps:
             kept = self._narrowed(kept, tuple(filter(test, kept)), code, error if note else None)
@@ -60,7 +62,7 @@ class Sieve:
 def unable(needs: Needs) -> NoPermittedModel:
     """That no model can do what a turn needs, with the codes that say what."""
     missing = [f"needs_{ability}" for ability in sorted(needs.abilities & {"images", "audio"})]
-    return NoPermittedModel("No permitted model can do what this question needs.", reasons=["filtered_ability", *missing])
+    return NoPermittedModel(_("No permitted model can do what this question needs."), reasons=["filtered_ability", *missing])
 
 
 def estimate(model: ModelInfo, needs: Needs) -> Estimate:
@@ -78,7 +80,7 @@ def listed(policy: RoutingPolicy, models: Sequence[ModelInfo]) -> tuple[ModelInf
         return tuple(models)
     ids = (*policy.models, *policy.fallbacks) if policy.choose == "pinned" else policy.models
     if not (found := pick(ids, models)):
-        raise NoPermittedModel("None of the models of the organisation's policy may be used.")
+        raise NoPermittedModel(_("None of the models of the organisation's policy may be used."))
     return found
 
 

@@ -1,7 +1,7 @@
 // The composer's menus: which model answers, which folders are searched, who answers side by side.
 
 import { folders } from "./branches.js";
-import { slot } from "./words.js";
+import { slot, word } from "./words.js";
 
 export class Choices {
   constructor(form) {
@@ -18,6 +18,32 @@ export class Choices {
       for (const menu of form.querySelectorAll("details.pick[open]")) if (!menu.contains(event.target)) menu.open = false;
     });
     form.addEventListener("change", (event) => this.changed(event.target));
+    const models = form.querySelector("#pick-model");
+    models.addEventListener("toggle", () => models.open && this.refresh());
+  }
+
+  /** Which models can be chosen now. Until that is known, and where it cannot be, the menu is as it was. */
+  async refresh() {
+    try {
+      const answer = await fetch("/api/v1/models/");
+      if (!answer.ok) return;
+      const rows = (await answer.json()).results;
+      for (const row of rows) this.offer(row.id, row.unavailable);
+    } catch {
+      // Offline: a model that cannot answer is refused when it is asked.
+    }
+  }
+
+  /** Shows whether a model can be chosen. What has been chosen stays so, and the focus where it is. */
+  offer(id, why) {
+    for (const input of this.form.querySelectorAll("[name=model], [name=beside]")) {
+      if (input.value !== id) continue;
+      const label = input.closest("label");
+      label.classList.toggle("muted", Boolean(why));
+      input.disabled = Boolean(why) && !input.checked && input !== document.activeElement;
+      const note = label.querySelector(".price");
+      if (note) note.textContent = why ? `${note.dataset.always}, ${word(`unavailable.${why}`)}` : note.dataset.always;
+    }
   }
 
   ticked(name) {

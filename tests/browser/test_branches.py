@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from django.db import connections
+from playwright.sync_api import Locator, Page, Route, expect
 
+from gateway import snapshots
 from tests.browser.conftest import SignIn
 from tests.browser.test_first_answer import QUESTION, contract, finished, stored, upload
+from tests.gateway.test_budgets import limit
 from tests.people import House
 
 pytestmark = pytest.mark.browser
@@ -80,6 +85,45 @@ def _choices(page: Page) -> None:
     assert patched.value.status == 200
     page.reload()
     expect(page.locator("#pick-model [name=model]").last).to_be_checked()
+
+
+def test_the_menu_of_models_is_fresh_when_it_is_opened(globex: House, sign_in: SignIn, complaints: list[str]) -> None:
+    page = sign_in(globex.person("member"))
+    menu = page.locator("#pick-model")
+    usual, model = menu.get_by_role("radio").first, menu.get_by_role("radio").last
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_spent, globex).result()
+    seen = time.monotonic() + snapshots.FRESH  # By the web process, at the latest.
+
+    # The answer is on its way, then it does not come: the menu is as it was.
+    held: list[Route] = []
+    page.route("**/api/v1/models/", lambda route: held.append(route))  # noqa: PLW0108 (Playwright writes into the function)
+    with page.expect_request("**/api/v1/models/"):
+        menu.locator("summary").press("Enter")
+    model.check()
+    usual.check()
+    with page.expect_event("requestfailed"):
+        held[0].abort()
+    expect(menu.locator(".price")).to_have_text("local, no cost")
+    expect(model).to_be_enabled()
+    complaints.clear()  # The browser itself tells of the failure.
+    page.keyboard.press("Escape")
+    page.unroute("**/api/v1/models/")
+
+    page.wait_for_timeout(max(0.0, seen - time.monotonic()) * 1000)
+    menu.locator("summary").press("Enter")
+
+    expect(menu.locator(".price")).to_have_text("local, no cost, budget used up")
+    expect(model).to_be_disabled()
+    expect(usual).to_be_enabled()
+    expect(menu.locator("summary")).to_be_focused()
+
+
+def _spent(house: House) -> None:
+    try:
+        limit(house, token_limit=0)
+    finally:
+        connections.close_all()
 
 
 def test_answers_stand_side_by_side_on_a_phone_too(globex: House, sign_in: SignIn) -> None:

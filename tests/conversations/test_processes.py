@@ -155,21 +155,24 @@ async def test_a_run_nobody_was_told_of_is_found_by_the_sweep(live: Live, acme: 
 
     member = acme.person("member")
 
-    def start() -> str:
+    def start(model: str) -> str:
         from django.db import connections
 
         try:
             with context.use(member.context):
                 # No host lives in this process: nobody is woken.
-                return str(services.start_run(owner=member.user, conversation=None, content="Bonjour").run.public_id)
+                asked = {"conversation": None, "content": "Bonjour", "request": {"model": model} if model else {}}
+                return str(services.start_run(owner=member.user, **asked).run.public_id)
         finally:
             connections.close_all()
 
-    run = await sync_to_async(start, thread_sensitive=False)()
+    run, failing = [await sync_to_async(start, thread_sensitive=False)(model) for model in ("", "nowhere/none")]
     async with client(live, member) as http:
         events = await sse(http, f"/api/v1/runs/{run}/events/")
+        failed = await sse(http, f"/api/v1/runs/{failing}/events/")
 
     assert events[-1]["type"] == "run.completed"
+    assert failed[-1]["detail"] == "Il n’y a pas de modèle « nowhere/none » ici."  # Nobody's request is at hand: the owner's.
 
 
 async def test_a_stream_that_redis_lost_between_two_events_is_told_again_from_the_first(servers: None) -> None:

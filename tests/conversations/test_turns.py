@@ -96,6 +96,35 @@ async def test_a_finished_run_replays_without_redis_as_one_delta(live: Live, acm
     assert text_of(later) == text_of(events)
 
 
+async def test_a_failed_run_says_why_in_the_language_of_its_person(live: Live, acme: House, globex: House) -> None:
+    from core import streams
+
+    told = []
+    for house in (acme, globex):  # People of the one read French, of the other English.
+        member = house.person("member")
+        async with socket(live, member) as page, client(live, member) as http:
+            await page.send(type="message.send", content="Bonjour", model="nowhere/none")
+            frames = await page.until_final()
+            run = (await ask(http, "Bonjour", model="nowhere/none"))["run"]["id"]
+            events = await sse(http, f"/api/v1/runs/{run}/events/")
+            await streams.client().delete(f"run:{house.schema}:{run}")
+            later = await sse(http, f"/api/v1/runs/{run}/events/")
+            await page.send(type="run.follow", run=run)
+            followed = await page.receive()
+            await page.send(type="message.send", content="x" * 60_001)
+            told.append([(await page.receive())["detail"]])  # Put into words in a thread.
+        finals = (frames[-1], events[-1], later[-1], followed)
+        assert {(final["type"], final["code"]) for final in finals} == {("run.failed", "no_permitted_model")}
+        told[-1] += [final["detail"] for final in finals]
+
+    stored = "Aucun modèle autorisé ne répond. Votre message n’a pas été envoyé ailleurs."  # What is left of the reason.
+    long = "Un message peut avoir 60000 caractères ; celui-ci en a 60001."
+    assert told[0] == [long, *["Il n’y a pas de modèle « nowhere/none » ici."] * 2, *[stored] * 2]
+    stored = "No model that may answer this is available. Nothing was sent elsewhere."
+    long = "A message may have 60000 characters; this one has 60001."
+    assert told[1] == [long, *["There is no model “nowhere/none” here."] * 2, *[stored] * 2]
+
+
 async def test_stop_keeps_what_was_shown(live: Live, acme: House) -> None:
     async with client(live, acme.person("member")) as http:
         started = await ask(http, "Bonjour, raconte")

@@ -333,6 +333,7 @@ def test_rows_of_the_catalogue_name_price_and_hide_models(acme: House, globex: H
         "output_price": "6",
         "currency": "USD",
         "health": "unknown",
+        "unavailable": None,
     }
     assert "own-far-away" not in globex.person("member").api.get("/api/v1/models/").content.decode()
 

@@ -15,9 +15,9 @@ from accounts.grants import of_role
 from gateway import access, catalogue, health
 from tests.gateway.test_budgets import limit, spend
 from tests.pages.test_pages import browser
-from tests.people import House
+from tests.people import Actor, House
 
-ROW = re.compile(r'<input type="radio" name="model" value="([^"]+)"([^>]*)>.*?<span class="price">([^<]*)</span>')
+ROW = re.compile(r'<input type="radio" name="model" value="([^"]+)"([^>]*)>.*?<span class="price"[^>]*>([^<]*)</span>')
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,11 @@ def offered(client: Client) -> dict[str, tuple[str, bool]]:
     """By model: what is said of it, and whether it can be chosen."""
     page = unescape(client.get("/").content.decode())
     return {name: (note, "disabled" not in rest) for name, rest, note in ROW.findall(page)}
+
+
+def unavailable(actor: Actor) -> dict[str, str | None]:
+    """What the open menu asks for: by model, why it cannot be chosen."""
+    return {row["id"]: row["unavailable"] for row in actor.api.get("/api/v1/models/").json()["results"]}
 
 
 def test_a_model_says_where_it_is_and_what_it_costs(acme: House, globex: House) -> None:
@@ -63,10 +68,12 @@ def test_a_model_that_cannot_be_chosen_says_why(acme: House, globex: House) -> N
         told, others, elsewhere = (
             offered(browser(one)) for one in (globex.person("member"), globex.person("auditor"), acme.person("member"))
         )
+        fresh = unavailable(globex.person("member"))
     finally:
         async_to_sync(health.common().succeeded)(circuit)
 
     assert told["ollama/small"] == ("local, no cost, down at the moment", False)
+    assert (fresh["ollama/small"], fresh["openai/gpt-4o"], "openai/own" in fresh) == ("down", None, False)
     assert "openai/own" not in told
     assert told["openai/gpt-4o"][1] and others["openai/own"] == ("cloud, price unknown", True)  # The controls.
     assert elsewhere["openai/own"] == ("cloud, prix inconnu", True)
@@ -84,6 +91,8 @@ def test_a_spent_budget_leaves_what_costs_nothing(globex: House) -> None:
 
     assert offered(client)["openai/gpt-4o"] == ("cloud, moderately priced, budget used up", False)
     assert offered(client)["ollama/small"][1] and offered(beside)["openai/gpt-4o"][1]
+    fresh = unavailable(member)
+    assert (fresh["openai/gpt-4o"], fresh["ollama/small"], unavailable(other)["openai/gpt-4o"]) == ("budget", None, None)
     limit(globex, "user", f"user:{other.user.pk}", token_limit=0, money_limit=None)
     catalogue.forget()
     assert not any(can for _note, can in offered(beside).values())

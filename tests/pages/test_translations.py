@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.machinery
 import importlib.util
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -44,15 +46,25 @@ def below(kind: type[AppError]) -> Iterator[type[AppError]]:
         yield from below(each)
 
 
-def test_every_error_has_a_french_title() -> None:
-    for root, sources in (
+def sources() -> Iterator[tuple[Path, str]]:
+    """Our files with Python, each with its module's name."""
+    for root, places in (
         (ROOT / "platform", ("*/**/*.py",)),
         (ROOT, ("tenants/**/*.py", "documents/**/*.py", "assistants/**/*.py")),
     ):
-        for path in (path for pattern in sources for path in root.glob(pattern)):
-            if re.search(r"^    title(:| =)", path.read_text(encoding="utf-8"), re.MULTILINE) and "migrations" not in path.parts:
-                importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
-    errors = {AppError, *below(AppError)}
+        for path in (path for place in places for path in root.glob(place) if "migrations" not in path.parts):
+            yield path, ".".join(path.relative_to(root).with_suffix("").parts)
+
+
+def every_error() -> set[type[AppError]]:
+    for path, module in sources():
+        if re.search(r"^    title(:| =)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            importlib.import_module(module)
+    return {AppError, *below(AppError)}
+
+
+def test_every_error_has_a_french_title() -> None:
+    errors = every_error()
     assert len(errors) > 80
 
     for error in errors:
@@ -84,3 +96,18 @@ def test_errors_are_told_in_the_language_of_who_asks(acme: House, globex: House)
         ("invalid", "Invalid", "Some fields are not valid."),
         ("not_authenticated", "Non authentifié", "Non authentifié"),
     ]
+
+
+def test_no_error_is_raised_with_words_of_one_language() -> None:
+    names = {error.__name__ for error in every_error()}
+    bare = []
+    for path, module in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names and node.args:
+                # What is not `_("…")` by itself, or filled in with `%` or `format_lazy`, must not be a text.
+                detail = node.args[0].left if isinstance(node.args[0], ast.BinOp) else node.args[0]
+                kind = vars(importlib.import_module(module)).get(node.func.id, AppError)
+                if isinstance(detail, ast.Constant | ast.JoinedStr) and issubclass(kind, AppError):
+                    bare.append(f"{module}:{node.lineno} {ast.unparse(node)}")
+
+    assert bare == []

@@ -308,6 +308,24 @@ def test_case_1_the_openapi_document_names_no_other_route(acme: House) -> None:
     assert {path.lstrip("/") for path in schema["paths"]} <= known
 
 
+def test_the_openapi_document_lists_what_range_is_answered_with(acme: House) -> None:
+    member = acme.person("member")
+    paths = member.api.get("/api/schema/", headers={"accept": "application/json"}).json()["paths"]
+    ranged = {path for path, methods in paths.items() if "206" in methods.get("get", {"responses": {}})["responses"]}
+
+    assert ranged == {f"/{API}{name}/{{id}}/file/" for name in ("attachments", "documents")}
+    for path in ranged:
+        where = path.replace("{id}", str(FACTORIES[path[1:].partition("{")[0]](acme).public_id))
+        for status, wanted in ((200, {}), (206, {"range": "bytes=0-0"}), (416, {"range": "bytes=9999-"})):
+            answer = member.api.get(where, headers=wanted)
+            answer.close()
+            told = paths[path]["get"]["responses"][str(status)]
+            assert answer.status_code == status
+            assert {"Accept-Ranges", "ETag"} <= set(told["headers"]) <= set(answer.headers)
+            assert ("Content-Range" in told["headers"]) == ("Content-Range" in answer.headers) == (status != 200)
+            assert status != 416 or answer.headers["Content-Type"].partition(";")[0] in told["content"]
+
+
 # Streams, what goes out to another service, and what is written down because somebody looked.
 WRITES_BY_DUTY = ("events/", "oidc", "readings/", "export/")
 GETS = [

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
@@ -21,7 +20,7 @@ from assistants.conversations.api.serializers import AttachmentIn, AttachmentOut
 from assistants.conversations.models import Attachment
 from core.api import JSONRenderer
 from core.errors import NotFound
-from documents.api import files
+from documents.api import files, ranges
 from documents.api.views import AnyRenderer
 
 
@@ -46,7 +45,7 @@ class AttachmentViewSet(viewsets.GenericViewSet[Attachment]):
         attachments.discard(owner=person(request), attachment=id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @ranges.answers
     @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, AnyRenderer])
     def file(self, request: Request, id: uuid.UUID) -> HttpResponseBase:  # noqa: A002 (the route's name)
         """Pictures, which we have drawn, and sounds open in the page; files are for saving. `Range` gives one part of it."""

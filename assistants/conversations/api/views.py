@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, renderers, status, viewsets
@@ -190,14 +191,15 @@ def accepted(request: Request, started: Started) -> HttpResponseBase:
     """What every turn answers: 202 and the ids, or with `Accept: text/event-stream` these and then its events."""
     if SSE not in request.headers.get("Accept", ""):
         return Response(started.as_json(), status=status.HTTP_202_ACCEPTED)
-    return streamed(_turn(request, started))
+    return streamed(_turn(request, started, get_language()))
 
 
-async def _turn(request: Request, started: Started) -> AsyncGenerator[bytes, None]:
+async def _turn(request: Request, started: Started, language: str | None) -> AsyncGenerator[bytes, None]:
     """The accepted turn as the first data line, then the events of its run, or of its runs as they come."""
     yield b"data: %s\n\n" % json.dumps(started.as_json()).encode()
     runs = [run.public_id for run in (started.run, *started.beside)]
-    async for event in following.stream_all(user=person(request), schema=context.current().schema, runs=runs):
+    schema = context.current().schema
+    async for event in following.stream_all(user=person(request), schema=schema, runs=runs, language=language):
         yield sse(event)
 
 
@@ -232,7 +234,7 @@ class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
         run = self.get_object()
         given = request.headers.get("Last-Event-ID") or request.query_params.get("after") or "0"
         after = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
-        return streamed(_events(request, run.public_id, after))
+        return streamed(_events(request, run.public_id, after, get_language()))
 
     @extend_schema(responses=SentOut)
     @action(detail=True, methods=["get"])
@@ -248,6 +250,7 @@ class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
         return Response(RunOut(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
 
 
-async def _events(request: Request, run: uuid.UUID, after: int) -> AsyncGenerator[bytes, None]:
-    async for event in following.stream(user=person(request), schema=context.current().schema, run=run, after=after):
+async def _events(request: Request, run: uuid.UUID, after: int, language: str | None) -> AsyncGenerator[bytes, None]:
+    schema = context.current().schema
+    async for event in following.stream(user=person(request), schema=schema, run=run, after=after, language=language):
         yield sse(event)

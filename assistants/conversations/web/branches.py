@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from assistants.conversations import attachments, branches
+from assistants.conversations.failures import ERROR_TEXTS
 from assistants.conversations.models import Feedback
-from assistants.conversations.web.chat import ERROR_TEXTS, person
+from assistants.conversations.web.chat import person
 from core.errors import AppError, NotFound
 
 

@@ -12,42 +12,22 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from assistants.conversations import attachments, branches, drafts, privacy, services, sharing
+from assistants.conversations.failures import ERROR_TEXTS, text_of
 from assistants.conversations.models import Attachment, Conversation, Feedback, Message, Run
 from assistants.conversations.rendering import render_answer, source_url
 from assistants.conversations.web.showing import Window, choice_of, composer, window
 from assistants.conversations.web.sidebar import recent
 from assistants.profiles.models import Assistant
 from core.errors import AppError, NotFound
-from gateway import reasons
+from gateway import picking, reasons
 
 PAGE = 50  # messages on one page
 LONGEST_DRAFT = 2_000
-
-ERROR_TEXTS: dict[str, str | Promise] = {
-    "no_permitted_model": gettext_lazy("No model that may answer this is available. Nothing was sent elsewhere."),
-    "provider_unavailable": gettext_lazy("The model does not answer."),
-    "provider_timeout": gettext_lazy("The model did not answer in time."),
-    "provider_rejected": gettext_lazy("The model's provider refused the request."),
-    "provider_invalid": gettext_lazy("The model answered something that cannot be read."),
-    "budget_exceeded": gettext_lazy("The budget is spent. Local models still answer."),
-    "context_too_long": gettext_lazy("The conversation is too long for this model. Begin a new one."),
-    "internal": gettext_lazy("The answer failed on our side."),
-    "rate_limited": gettext_lazy("Too many messages in one minute."),
-    "run_in_progress": gettext_lazy("An answer is still being written. Wait for it or stop it."),
-    "message_too_long": gettext_lazy("The message is too long."),
-    "empty_message": gettext_lazy("The message is empty."),
-    "not_continuable": gettext_lazy("This answer cannot be gone on with. Try again instead."),
-    "models_invalid": gettext_lazy("Choose two or three different models."),
-    "not_found": gettext_lazy("This conversation does not exist any more."),
-    "unavailable": gettext_lazy("The server cannot take messages at the moment."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +104,7 @@ class Shown:
 
     @property
     def error_words(self) -> str:
-        code = self.run.error_code if self.run else ""
-        return str(ERROR_TEXTS.get(code, ERROR_TEXTS["internal"]))
+        return text_of(self.run.error_code if self.run else "")
 
 
 def person(request: HttpRequest) -> User:
@@ -150,6 +129,7 @@ def _page(request: HttpRequest, *, conversation: Conversation | None, thread: Se
         "draft": request.GET.get("draft", "")[:LONGEST_DRAFT] or (kept.text if kept else ""),
         "error_texts": ERROR_TEXTS,
         "reason_texts": reasons.every_text(),
+        "unavailable_texts": picking.REASONS,
         **more,
     }
     return render(request, "conversations/chat.html", context)

@@ -18,9 +18,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from assistants.conversations import bin as bins
 from assistants.conversations import organising, retention, services
+from assistants.conversations.failures import ERROR_TEXTS
 from assistants.conversations.models import Conversation, ConversationFolder, Tag
 from assistants.conversations.search import InvalidQuery, search
-from assistants.conversations.web.chat import ERROR_TEXTS, person
+from assistants.conversations.web.chat import person
 from assistants.conversations.web.sidebar import recent
 from core.errors import AppError, NotFound
 

@@ -28,6 +28,11 @@ class ModelOut(serializers.Serializer[Any]):
         choices=["ok", "down", "unknown"],
         help_text="down: its provider failed again and again, or did not answer when last asked",
     )
+    unavailable = serializers.ChoiceField(
+        choices=["down", "budget"],
+        allow_null=True,
+        help_text="why the person cannot choose it now; budget: what they may spend is used up",
+    )
 
 
 class ModelList(serializers.Serializer[Any]):

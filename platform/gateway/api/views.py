@@ -20,7 +20,7 @@ from accounts import grants
 from accounts.api.grants import principal_of
 from accounts.authentication import person
 from core.api import CursorPages
-from gateway import access, budget_subjects, budgets, catalogue, usage
+from gateway import access, budget_subjects, budgets, catalogue, picking, usage
 from gateway.api.serializers import (
     BudgetIn,
     BudgetOut,
@@ -46,7 +46,8 @@ class ModelsView(APIView):
             models = ()  # No provider answers: none can be used now.
         usable = access.usable(models)
         healths = catalogue.healths(usable)
-        rows = [{**_row(model), "health": healths[model.id]} for model in usable]
+        whys = picking.unavailable(person(request), usable, healths)
+        rows = [{**_row(model), "health": healths[model.id], "unavailable": whys[model.id] or None} for model in usable]
         return Response(ModelList({"results": rows, "next": None, "previous": None}).data)
 
 

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from gateway.clients.wire import Answer, FinishReason, WireClient, in_stream
 from gateway.errors import ContextTooLong, ProviderInvalid
 from gateway.types import ChatMessage, ChatRequest, Effort, Usage
@@ -90,7 +92,7 @@ class AnthropicClient(WireClient):
         try:
             return tuple(str(row["id"]) for row in found["data"])
         except (KeyError, TypeError) as error:
-            raise ProviderInvalid("The provider's list of models cannot be read.") from error
+            raise ProviderInvalid(_("The provider's list of models cannot be read.")) from error
 
 
 def messages(given: tuple[ChatMessage, ...]) -> list[dict[str, Any]]:
@@ -150,7 +152,7 @@ class AnthropicAnswer(Answer):
             case "message_stop":
                 self._counted()
                 if self.reason == "length" and not self.written and not self.calls and not self._texts:
-                    self.fail(ContextTooLong("The conversation leaves this model no room for an answer."))
+                    self.fail(ContextTooLong(_("The conversation leaves this model no room for an answer.")))
                 self.finish()
             case "error":
                 self.fail(in_stream(body["error"]))

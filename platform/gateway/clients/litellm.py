@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from core import outgoing
 from gateway.clients import openai, wire
@@ -63,7 +64,7 @@ class Child:
                         await asyncio.sleep(0.05)
         except TimeoutError:
             self.stop()
-        raise ProviderUnavailable("The process that speaks with this provider does not start.")
+        raise ProviderUnavailable(_("The process that speaks with this provider does not start."))
 
     def stop(self) -> None:
         """End the child; a later call starts another one."""
@@ -141,7 +142,7 @@ class LiteLLMClient:
             try:  # The child resolves the name itself: this look comes just before it does.
                 await asyncio.to_thread(outgoing.check, self.base, allow_private=self.local_network)
             except outgoing.AddressNotAllowed as error:
-                raise ProviderRejected(str(error.detail), reason=error.code) from error
+                raise ProviderRejected(error.detail, reason=error.code) from error
         given, begun = False, time.monotonic()
         for again in (True, False):
             stream = self._once(request)
@@ -173,7 +174,9 @@ class LiteLLMClient:
                 if piece:
                     answer.read(piece)
                 elif watch.expired:
-                    raise ProviderTimeout(f"The model's provider was silent for {watch.limit:g} seconds.")
+                    raise ProviderTimeout(
+                        _("The model's provider was silent for %(seconds)g seconds.") % {"seconds": watch.limit}
+                    )
                 else:
                     answer.end()
                 if answer.progressed:
@@ -189,8 +192,10 @@ class LiteLLMClient:
             yield Finish(answer.reason)
         except OSError as error:
             if watch.expired:
-                raise ProviderTimeout(f"The model's provider was silent for {watch.limit:g} seconds.") from None
-            raise ProviderUnavailable("The process that speaks with this provider died in the middle of an answer.") from error
+                raise ProviderTimeout(
+                    _("The model's provider was silent for %(seconds)g seconds.") % {"seconds": watch.limit}
+                ) from None
+            raise ProviderUnavailable(_("The process that speaks with this provider died in the middle of an answer.")) from error
         finally:
             watch.end()
             writer.transport.abort()

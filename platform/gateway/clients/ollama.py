@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from gateway.clients.wire import Answer, LineAnswer, WireClient, in_stream
 from gateway.errors import ProviderInvalid
 from gateway.types import ChatMessage, ChatRequest, Usage
@@ -61,7 +63,7 @@ class OllamaClient(WireClient):
         try:
             return tuple(str(row["name"]) for row in found["models"])
         except (KeyError, TypeError) as error:
-            raise ProviderInvalid("The provider's list of models cannot be read.") from error
+            raise ProviderInvalid(_("The provider's list of models cannot be read.")) from error
 
 
 def message(given: ChatMessage) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from gateway.clients.wire import Answer, FinishReason, WireClient, in_stream
 from gateway.errors import ProviderInvalid
 from gateway.types import ChatMessage, ChatRequest, ToolCall, Usage
@@ -72,7 +74,7 @@ class OpenAIClient(WireClient):
         try:
             return tuple(str(row["id"]) for row in found["data"])
         except (KeyError, TypeError) as error:
-            raise ProviderInvalid("The provider's list of models cannot be read.") from error
+            raise ProviderInvalid(_("The provider's list of models cannot be read.")) from error
 
 
 def message(given: ChatMessage) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from django.conf import settings
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from core.outgoing import AddressNotAllowed
 from gateway import tokens
@@ -132,7 +134,7 @@ class Answer(ABC):
         try:
             events = self._reader.feed(piece)
         except EventTooLong:
-            self.fail(ProviderInvalid("The provider sent an event of more than a megabyte."))
+            self.fail(ProviderInvalid(_("The provider sent an event of more than a megabyte.")))
             return
         self.progressed = bool(events)
         self._events(events)
@@ -149,9 +151,9 @@ class Answer(ABC):
         if self.stopped:
             self.finish()
         elif self.written or self._texts or self._out or self.calls:
-            self.fail(ProviderUnavailable("The model's provider broke off in the middle of its answer."))
+            self.fail(ProviderUnavailable(_("The model's provider broke off in the middle of its answer.")))
         else:
-            self.fail(ProviderInvalid("The model's provider sent an empty answer."))
+            self.fail(ProviderInvalid(_("The model's provider sent an empty answer.")))
 
     def text(self, text: object) -> None:
         if not isinstance(text, str):
@@ -205,9 +207,9 @@ class Answer(ABC):
             self.reason = "tool_calls"
         if not self.written and not self._out and self.reason != "length":
             if self.reason == "content_filter":
-                self.fail(ProviderRejected("The provider's content filter refused to answer."))
+                self.fail(ProviderRejected(_("The provider's content filter refused to answer.")))
             else:
-                self.fail(ProviderInvalid("The model's provider sent an empty answer."))
+                self.fail(ProviderInvalid(_("The model's provider sent an empty answer.")))
 
     def fail(self, error: ProviderError) -> None:
         self.done = True
@@ -225,7 +227,7 @@ class Answer(ABC):
         except (ValueError, RecursionError):
             complete = False
         if not complete and self.reason != "length":
-            self.fail(ProviderInvalid("The model called a tool in a way that cannot be read."))
+            self.fail(ProviderInvalid(_("The model called a tool in a way that cannot be read.")))
         return ToolCall(call.id or f"call_{number}", call.name, arguments, complete)
 
     def _events(self, events: list[bytes]) -> None:
@@ -238,7 +240,7 @@ class Answer(ABC):
             try:
                 self.event(json.loads(data))
             except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-                self.fail(ProviderInvalid("The model's provider sent an event that is not valid."))
+                self.fail(ProviderInvalid(_("The model's provider sent an event that is not valid.")))
 
     def _flush(self) -> None:
         if not self._texts:
@@ -251,7 +253,7 @@ class Answer(ABC):
             text = text.replace("\0", "")
         self.written += len(text)
         if self.written > MAX_ANSWER:
-            self.fail(ProviderInvalid("The model's answer does not end."))
+            self.fail(ProviderInvalid(_("The model's answer does not end.")))
         if text:
             self._out.append(self._kind(text))
 
@@ -364,9 +366,11 @@ class WireClient(ABC):
             except (aiohttp.ClientError, OSError) as error:
                 if watch.expired:
                     limit = settings.CLOISON_GAP_TIMEOUT if given else tries.patience
-                    raise ProviderTimeout(f"The model's provider was silent for {limit:g} seconds.") from None
+                    raise ProviderTimeout(
+                        _("The model's provider was silent for %(seconds)g seconds.") % {"seconds": limit}
+                    ) from None
                 if given or (wait := tries.again(None)) is None:
-                    raise ProviderUnavailable("The model's provider broke off in the middle of its answer.") from error
+                    raise ProviderUnavailable(_("The model's provider broke off in the middle of its answer.")) from error
             except ProviderUnavailable:
                 if given or (wait := tries.again(None)) is None:
                     raise
@@ -392,14 +396,16 @@ class WireClient(ABC):
                     raise await self._failure(response)
                 return json.loads(await response.content.read(8 * MAX_ERROR_BODY))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ProviderUnavailable(f"Nobody answers at the model's address ({type(error).__name__}).") from error
+            raise ProviderUnavailable(
+                format_lazy(_("Nobody answers at the model's address ({why})."), why=type(error).__name__)
+            ) from error
         except (ValueError, RecursionError) as error:
-            raise ProviderInvalid("The provider's answer cannot be read.") from error
+            raise ProviderInvalid(_("The provider's answer cannot be read.")) from error
 
     def unreachable(self) -> ProviderError | NoPermittedModel:
         if self.local:
-            return NoPermittedModel("The local model does not answer, and no other may.")
-        return ProviderUnavailable("The model's provider cannot be reached.")
+            return NoPermittedModel(_("The local model does not answer, and no other may."))
+        return ProviderUnavailable(_("The model's provider cannot be reached."))
 
     async def _open(self, body: bytes, tries: Tries) -> aiohttp.ClientResponse:
         """The response whose body is the stream, after retries. All of it counts towards the first token's time."""
@@ -417,7 +423,9 @@ class WireClient(ABC):
         except TimeoutError:
             if refused is not None:  # Time ran out over trying again: what it was tried for says more.
                 raise refused.error from refused.__cause__
-            raise ProviderTimeout(f"The model's provider did not answer within {tries.patience:g} seconds.") from None
+            raise ProviderTimeout(
+                _("The model's provider did not answer within %(seconds)g seconds.") % {"seconds": tries.patience}
+            ) from None
 
     async def _attempt(self, body: bytes) -> aiohttp.ClientResponse:
         import aiohttp
@@ -427,7 +435,7 @@ class WireClient(ABC):
         except (aiohttp.ClientError, OSError) as error:
             raise Again(self.unreachable()) from error
         except AddressNotAllowed as error:
-            raise ProviderRejected(str(error.detail), reason=error.code) from error
+            raise ProviderRejected(error.detail, reason=error.code) from error
         if response.status == 200 and response.content_type == self.content_type and not response.headers.get("Content-Encoding"):
             return response
         try:
@@ -445,7 +453,7 @@ class WireClient(ABC):
         status = response.status
         if status < 400:
             what = f"status {status}" if status != 200 else response.content_type
-            return ProviderInvalid(f"The model's provider answered with {what[:80]} instead of a stream.")
+            return ProviderInvalid(_("The model's provider answered with %(what)s instead of a stream.") % {"what": what[:80]})
         try:
             async with asyncio.timeout(5):
                 raw = await response.content.read(MAX_ERROR_BODY)
@@ -491,9 +499,10 @@ def refuse_sounds(request: ChatRequest, carried: frozenset[str]) -> None:
     """Raises `ProviderRejected` where a message has a sound that a wire does not carry: left out, the answer would be made up."""
     for media_type in {sound.media_type for message in request.messages for sound in message.audio} - carried:
         if not carried:
-            raise ProviderRejected("This model's provider takes no sounds. Nothing was sent.", reason="needs_audio")
+            raise ProviderRejected(_("This model's provider takes no sounds. Nothing was sent."), reason="needs_audio")
         raise ProviderRejected(
-            f"This model's provider takes no sound of the type {media_type[:40]}. Nothing was sent.", reason="sound_type"
+            _("This model's provider takes no sound of the type %(type)s. Nothing was sent.") % {"type": media_type[:40]},
+            reason="sound_type",
         )
 
 
@@ -506,27 +515,28 @@ def of_status(status: int, raw: bytes, retry_after: float | None = None) -> Prov
     """What a provider's refusal means; `raw` is its body."""
     code, message = code_and_message(raw)
     if code in CONTEXT_CODES or (status in {400, 413, 422} and any(words in message for words in CONTEXT_WORDS)):
-        return ContextTooLong("The conversation is too long for this model.")
+        return ContextTooLong(_("The conversation is too long for this model."))
     extra = {} if retry_after is None else {"retry_after": retry_after}
     if status == 429 and code != "insufficient_quota":
-        return ProviderUnavailable("The model's provider has too much to do.", **extra)
+        return ProviderUnavailable(_("The model's provider has too much to do."), **extra)
     if status == 408:
-        return ProviderTimeout("The model's provider took too long.")
+        return ProviderTimeout(_("The model's provider took too long."))
     if status >= 500:
-        return ProviderUnavailable(f"The model's provider failed (status {status}).", **extra)
+        return ProviderUnavailable(_("The model's provider failed (status %(status)d).") % {"status": status}, **extra)
     if status in {401, 403}:
-        return ProviderRejected("The model's provider refused our key.")
-    return ProviderRejected(f"The model's provider rejected the request (status {status}{', ' + code if code else ''}).")
+        return ProviderRejected(_("The model's provider refused our key."))
+    what = f"{status}, {code}" if code else str(status)
+    return ProviderRejected(_("The model's provider rejected the request (%(what)s).") % {"what": what})
 
 
 def in_stream(error: object) -> ProviderError:
     """What an error that came as an event of the stream means."""
     code, message = code_and_message(json.dumps({"error": error}).encode())
     if code in CONTEXT_CODES or any(words in message for words in CONTEXT_WORDS):
-        return ContextTooLong("The conversation is too long for this model.")
+        return ContextTooLong(_("The conversation is too long for this model."))
     if code in REJECTED_CODES:
-        return ProviderRejected(f"The model's provider rejected the request ({code}).")
-    return ProviderUnavailable("The model's provider reported an error in the middle of its answer.")
+        return ProviderRejected(_("The model's provider rejected the request (%(what)s).") % {"what": code})
+    return ProviderUnavailable(_("The model's provider reported an error in the middle of its answer."))
 
 
 def code_and_message(raw: bytes) -> tuple[str, str]:

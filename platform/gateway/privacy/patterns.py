@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext_lazy as _
+
 from gateway.privacy.errors import InvalidPattern, PatternTooSlow
 from gateway.privacy.findings import Hit
 
@@ -48,26 +50,26 @@ def check(extra: ExtraPattern) -> None:
 
     field = f"patterns.{extra.name}"
     if not 0 < len(extra.pattern) <= LONGEST:
-        raise InvalidPattern(f"A pattern has 1 to {LONGEST} characters", field=field)
+        raise InvalidPattern(_("A pattern has 1 to %(most)d characters") % {"most": LONGEST}, field=field)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             re.compile(extra.pattern)  # Only what both libraries understand alike: no recursion, no fuzzy matching.
             compiled = _compiled(extra.pattern)
     except (re.error, regex.error, RecursionError, OverflowError, Warning) as error:
-        raise InvalidPattern(str(error), field=field) from error
+        raise InvalidPattern(_("No regular expression: %(why)s") % {"why": error}, field=field) from error
     if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]|\(\?P=|\(\?\(|\{[^}]*[a-z<=][^}]*\}", extra.pattern):
-        raise InvalidPattern("References to groups, and letters in braces, are not allowed", field=field)
+        raise InvalidPattern(_("References to groups, and letters in braces, are not allowed"), field=field)
     if _repeats_a_repetition(extra.pattern) or _NEIGHBOURS.search(extra.pattern):
-        raise PatternTooSlow("A repetition within a repetition, or beside its like, can take for ever", field=field)
+        raise PatternTooSlow(_("A repetition within a repetition, or beside its like, can take for ever"), field=field)
     try:
         if compiled.search("", timeout=SECONDS_AT_SAVE):
-            raise InvalidPattern("The pattern matches the empty text", field=field)
+            raise InvalidPattern(_("The pattern matches the empty text"), field=field)
         for probe in _probes(extra.pattern):
-            for _ in compiled.finditer(probe, timeout=SECONDS_AT_SAVE):
+            for _found in compiled.finditer(probe, timeout=SECONDS_AT_SAVE):
                 pass
     except TimeoutError as error:
-        raise PatternTooSlow("The pattern is slow on a text of 4,000 characters", field=field) from error
+        raise PatternTooSlow(_("The pattern is slow on a text of 4,000 characters"), field=field) from error
 
 
 def _repeats_a_repetition(pattern: str) -> bool:
@@ -117,5 +119,5 @@ def detect(text: str, patterns: tuple[ExtraPattern, ...]) -> Iterator[Hit]:
                     yield Hit(extra.name, found.start(), found.end(), "pattern")
         except TimeoutError as error:
             raise PatternTooSlow(
-                f"The pattern {extra.name} takes too long on this text", field=f"patterns.{extra.name}"
+                _("The pattern %(name)s takes too long on this text") % {"name": extra.name}, field=f"patterns.{extra.name}"
             ) from error

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from django.utils.translation import gettext_lazy as _
+
 from gateway.privacy import findings, patterns
 from gateway.privacy.errors import InvalidPattern, InvalidPrivacyPolicy
 from gateway.privacy.patterns import ExtraPattern
@@ -61,19 +63,19 @@ class PrivacyPolicy:
     def from_json(cls, data: object) -> PrivacyPolicy:
         """Absent members have their defaults. Raises `InvalidPrivacyPolicy` and its kin."""
         if not isinstance(data, Mapping):
-            raise InvalidPrivacyPolicy("A policy is an object", field="")
+            raise InvalidPrivacyPolicy(_("A policy is an object"), field="")
         unknown = sorted(str(key) for key in data if key not in MEMBERS)
         if unknown:
-            raise InvalidPrivacyPolicy(f"Unknown member: {unknown[0][:60]}", field=unknown[0][:60])
+            raise InvalidPrivacyPolicy(_("Unknown member: %(name)s") % {"name": unknown[0][:60]}, field=unknown[0][:60])
         extra = tuple(_pattern(item, at) for at, item in enumerate(_list(data, "patterns", MOST_PATTERNS)))
         if len({one.name for one in extra}) != len(extra):
-            raise InvalidPrivacyPolicy("Two patterns have one name", field="patterns")
+            raise InvalidPrivacyPolicy(_("Two patterns have one name"), field="patterns")
         off = _strings(data, "off", len(findings.KINDS)) if "off" in data else DEFAULT_OFF
         if off - set(findings.KINDS):
-            raise InvalidPrivacyPolicy(f"Unknown kind: {min(off - set(findings.KINDS))}", field="off")
+            raise InvalidPrivacyPolicy(_("Unknown kind: %(name)s") % {"name": min(off - set(findings.KINDS))}, field="off")
         outcome = data.get("outcome", "local")
         if outcome not in OUTCOMES:
-            raise InvalidPrivacyPolicy("An outcome is one of allow, pseudonymise, local, refuse", field="outcome")
+            raise InvalidPrivacyPolicy(_("An outcome is one of allow, pseudonymise, local, refuse"), field="outcome")
         return cls(
             weights=_weights(data.get("weights", {})),
             threshold=_number(data.get("threshold", 0.7), "threshold"),
@@ -115,25 +117,25 @@ DEFAULT = PrivacyPolicy()
 
 def _number(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidPrivacyPolicy("A number from 0 to 1 is wanted", field=name)
+        raise InvalidPrivacyPolicy(_("A number from 0 to 1 is wanted"), field=name)
     return float(value)
 
 
 def _weights(data: object) -> dict[str, float]:
     if not isinstance(data, Mapping):
-        raise InvalidPrivacyPolicy("Weights are an object: kind to number", field="weights")
+        raise InvalidPrivacyPolicy(_("Weights are an object: kind to number"), field="weights")
     for kind in data:
         if kind not in DEFAULT_WEIGHTS:
-            raise InvalidPrivacyPolicy(f"Unknown kind: {str(kind)[:60]}", field="weights")
+            raise InvalidPrivacyPolicy(_("Unknown kind: %(name)s") % {"name": str(kind)[:60]}, field="weights")
     return DEFAULT_WEIGHTS | {kind: _number(value, f"weights.{kind}") for kind, value in data.items()}
 
 
 def _list(data: Mapping[str, Any], name: str, most: int) -> list[Any]:
     value = data.get(name, [])
     if not isinstance(value, list | tuple):
-        raise InvalidPrivacyPolicy("A list is wanted", field=name)
+        raise InvalidPrivacyPolicy(_("A list is wanted"), field=name)
     if len(value) > most:
-        raise InvalidPrivacyPolicy(f"At most {most} are allowed", field=name)
+        raise InvalidPrivacyPolicy(_("At most %(most)d are allowed") % {"most": most}, field=name)
     return list(value)
 
 
@@ -141,23 +143,23 @@ def _strings(data: Mapping[str, Any], name: str, most: int) -> frozenset[str]:
     values = _list(data, name, most)
     for value in values:
         if not isinstance(value, str) or not 2 <= len(value.strip()) <= LONGEST_WORD:
-            raise InvalidPrivacyPolicy(f"Texts of 2 to {LONGEST_WORD} characters are wanted", field=name)
+            raise InvalidPrivacyPolicy(_("Texts of 2 to %(most)d characters are wanted") % {"most": LONGEST_WORD}, field=name)
         if name == "words" and not re.search("[a-z]", plain(value).bare):
-            raise InvalidPrivacyPolicy("A word has a letter from a to z", field=name)
+            raise InvalidPrivacyPolicy(_("A word has a letter from a to z"), field=name)
     return frozenset(value.strip() for value in values)
 
 
 def _pattern(item: object, at: int) -> ExtraPattern:
     where = f"patterns.{at}"
     if not isinstance(item, Mapping) or set(item) - {"name", "pattern", "weight"}:
-        raise InvalidPrivacyPolicy("A pattern has a name, a pattern and a weight", field=where)
+        raise InvalidPrivacyPolicy(_("A pattern has a name, a pattern and a weight"), field=where)
     name, pattern = item.get("name"), item.get("pattern")
     if not isinstance(name, str) or not PATTERN_NAME.fullmatch(name) or name in findings.KINDS:
         raise InvalidPrivacyPolicy(
-            "A pattern's name has up to 24 small letters and _, and is not a kind's", field=f"{where}.name"
+            _("A pattern's name has up to 24 small letters and _, and is not a kind's"), field=f"{where}.name"
         )
     if not isinstance(pattern, str):
-        raise InvalidPattern("A regular expression is wanted", field=f"{where}.pattern")
+        raise InvalidPattern(_("A regular expression is wanted"), field=f"{where}.pattern")
     extra = ExtraPattern(name, pattern, _number(item.get("weight", 1.0), f"{where}.weight"))
     patterns.check(extra)
     return extra
