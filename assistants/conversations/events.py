@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FINAL = frozenset({"run.completed", "run.failed", "run.stopped", "run.interrupted"})
 KEEP_SECONDS = 2 * 3600  # how long a finished run replays event by event
+LATER = 0.1  # seconds that an event which nobody waits for stays back
 TICK = 0.03  # seconds between two appends of this process: all runs' events of a tick go in one round trip
 READ_COUNT = 500  # entries of one run in one read
 STOPS = "runs:stops"  # requests to stop a run, read by every process that hosts runs
@@ -109,6 +110,15 @@ class EventWriter:
             self._wake.set()
             if urgent:
                 self._urgent.set()
+
+    def touch_later(self, log: RunLog) -> None:
+        """There is something new that may go with the next event, or by itself if none comes within `LATER`."""
+
+        def look() -> None:
+            if len(log.entries) > self._written.get(log.key, len(log.entries)):
+                self.touch(log)
+
+        asyncio.get_running_loop().call_later(LATER, look)
 
     async def close(self, log: RunLog) -> None:
         """Return when all of `log` is in Redis, which then forgets it after `KEEP_SECONDS`."""

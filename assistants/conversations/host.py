@@ -163,7 +163,8 @@ class RunHost:
             progress = Progress(run, RunLog(stream_key(here.schema, run.public_id), run.public_id))
             self._running[str(run.public_id)] = progress
             self.writer.open(progress.log)
-            progress.log.add("run.started", message=str(run.answer.public_id))  # Goes with the next event.
+            progress.log.add("run.started", message=str(run.answer.public_id))
+            self.writer.touch_later(progress.log)
             if claimed.turn.so_far:
                 self._write(progress, claimed.turn.so_far)
             progress.task = asyncio.get_running_loop().create_task(self._answer(progress, claimed.turn))
@@ -197,7 +198,8 @@ class RunHost:
                         self._tell(progress, "retrieval", citations=progress.found, seconds=round(event.seconds, 3))
                     case Used():
                         progress.usage = event.as_json()
-                        progress.log.add("usage", **progress.usage)  # Goes with the last event.
+                        progress.log.add("usage", **progress.usage)
+                        self.writer.touch_later(progress.log)
                     case Answered():
                         progress.answered = event
         finally:
