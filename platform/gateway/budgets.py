@@ -108,13 +108,15 @@ def applicable(lines: Iterable[Line], schema: str, call: Call, tenant: str) -> t
     return tuple(line for line in lines if line.scope == "tenant" or line.subject in subjects)
 
 
-def binds(call: Call) -> bool:
-    """Whether any budget has a say in the call. No query where the snapshots are fresh, and never one on an event loop."""
+def may_bind(call: Call) -> bool:
+    """Whether a budget may have a say in the call: not where fresh snapshots hold none that does. Asks nobody."""
     from gateway import snapshots
 
+    known = snapshots.at_hand()
+    if known is None:
+        return True
     tenant = context.current().schema
-    known = zip(snapshots.schemas(), snapshots.current(), strict=True)
-    return any(applicable(snapshot.budgets, schema, call, tenant) for schema, snapshot in known)
+    return any(applicable(one.budgets, schema, call, tenant) for schema, one in zip(snapshots.schemas(), known, strict=True))
 
 
 def reserve(call: Call) -> Reservation:

@@ -212,6 +212,5 @@ class Accounting:
             money=max(cost_of(each, asked, answer) for each in (model, *others)),
             tokens=asked + answer,
         )
-        await snapshots.refresh()
-        reservation = await in_thread(budgets.reserve, call) if budgets.binds(call) else Reservation(call)
+        reservation = await in_thread(budgets.reserve, call) if budgets.may_bind(call) else Reservation(call)
         return Meter(model, route, caller, reservation, asked, self.clock, self.clock())

@@ -301,6 +301,25 @@ def test_without_a_budget_a_reservation_asks_the_database_nothing(acme: House) -
     assert len(asked) == 0 and reservation.schemas == ()
 
 
+def test_a_call_may_be_bound_until_it_is_known_that_it_is_not(acme: House, globex: House) -> None:
+    member, elsewhere = acme.person("member"), globex.person("member")
+
+    def may_bind(actor: Actor) -> bool:
+        with actor.acting():
+            return budgets.may_bind(call_of(actor))
+
+    for actor in (member, elsewhere):
+        with actor.acting():
+            snapshots.current()
+    assert not may_bind(member)
+    limit(acme, money_limit=D(5))  # What was known of Acme is gone with the change, and not read again yet.
+
+    assert may_bind(member) and not may_bind(elsewhere)
+    with member.acting():
+        snapshots.current()
+    assert may_bind(member)
+
+
 def test_only_administrators_set_budgets_and_the_ledger_is_nobodys(acme: House, globex: House) -> None:
     budget = limit(acme, money_limit=D(10))
     spend(acme.person("member"), "1")
