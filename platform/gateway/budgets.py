@@ -161,11 +161,12 @@ def settle(reservation: Reservation, *, record: UsageRecord) -> bool:
     tokens = record.input_tokens + record.output_tokens
     found = dict(zip(snapshots.schemas(), snapshots.current(), strict=True))
     own = applicable(found[tenant].budgets, tenant, call, tenant)
+    bound = bool(own) or tenant in reservation.schemas
     with context.use(context.service(tenant)):
         try:
-            with transaction.atomic() if own or tenant in reservation.schemas else nullcontext():
+            with transaction.atomic() if bound else nullcontext():
                 UsageRecord.objects.create(call=record.call, **_fields(record))
-                if own or tenant in reservation.schemas:
+                if bound:
                     _settle(call, own, record.cost, tokens)
         except IntegrityError:  # Perhaps it was recorded before: asked only now, since nearly every call is new.
             if not UsageRecord.objects.filter(call=record.call).exists():

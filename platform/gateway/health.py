@@ -41,6 +41,7 @@ for i, key in ipairs(KEYS) do
 end
 return shut
 """
+# 0: not now; 1: it may be asked; 2: it may, and no failure is counted.
 ENTER = """
 local failures = redis.call('HGET', KEYS[1], 'failures')
 if not failures then return 2 end
